@@ -1,0 +1,3 @@
+//! Adapters: one collector payload becomes one or more raw events.
+
+pub mod raw_event;

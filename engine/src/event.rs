@@ -1,0 +1,4 @@
+//! The enriched event.
+
+pub mod bad_row;
+pub mod fields;

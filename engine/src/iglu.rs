@@ -1,0 +1,14 @@
+//! The Iglu client: schema keys and criteria, registries in priority order, draft-4 validation,
+//! and the messages that end in bad rows.
+
+pub mod key;
+pub mod message;
+pub mod registry;
+pub mod resolver;
+pub mod schema;
+pub mod self_describing;
+
+pub use key::{SchemaCriterion, SchemaKey};
+pub use message::Message;
+pub use resolver::{Resolver, SchemaEntry};
+pub use schema::Schema;
