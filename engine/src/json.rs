@@ -7,12 +7,15 @@
 //! * integers print digit by digit, everything else as a Java double ([`print`](mod@print));
 //! * half a surrogate pair prints as `?`, so it is replaced when it is read.
 
+#[cfg(test)]
+pub(crate) mod golden;
 pub mod parse;
 pub mod print;
+mod scan;
 
 use std::borrow::Cow;
 
-pub use parse::{MAX_DEPTH, ParseError, ParseErrorKind, parse};
+pub use parse::{MAX_DEPTH, ParseError, ParseErrorKind, parse, parse_keep_duplicates};
 
 /// A JSON value. Strings borrow from the text that was parsed where no escape stands in the way.
 #[derive(Debug, Clone, PartialEq)]
