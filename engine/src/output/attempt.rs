@@ -1,0 +1,349 @@
+//! Temporary folders of attempts in a local output root, and who owns them.
+//!
+//! An attempt writes below `<root>/_temporary/<attempt>/` and holds a lock on `<root>/_temporary/<attempt>.lock` as long as it
+//! lives. The operating system frees the lock when the process ends, however it ends: a folder whose lock is free is a leftover.
+//! The lock file names the run and its commit plan, so that a leftover that some plan still needs is not cleared.
+
+use super::pressure::lock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Location, Store, local};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// The sub-folder for all that is not committed, as Hadoop's committers name it.
+pub(super) const TEMPORARY: &str = "_temporary";
+/// The name of a commit plan.
+pub(super) const PLAN: &str = "commit-plan.json";
+/// The names of our attempts begin so.
+pub(super) const PREFIX: &str = "camonica-";
+const LOCK_ENDING: &str = ".lock";
+/// An attempt has written its note long before its lock file is this old.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// What a lock file says about its attempt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) run_id: String,
+    /// Where the attempt's commit plan is while it commits.
+    pub(super) plan: String,
+}
+
+/// A live attempt's folder in one root. Dropping it frees the lock and deletes nothing.
+#[derive(Debug)]
+pub(super) struct LocalAttempt {
+    root: PathBuf,
+    folder: PathBuf,
+    lock_path: PathBuf,
+    /// `None` when given back.
+    held: Mutex<Option<File>>,
+    /// The root itself was made by this attempt.
+    made_root: bool,
+}
+
+/// The folder of an attempt.
+pub(super) fn folder(root: &Path, attempt: &str) -> PathBuf {
+    root.join(TEMPORARY).join(attempt)
+}
+
+fn lock_path(root: &Path, attempt: &str) -> PathBuf {
+    root.join(TEMPORARY).join(format!("{attempt}{LOCK_ENDING}"))
+}
+
+impl LocalAttempt {
+    /// Makes the folder of an attempt and takes its lock.
+    pub(super) fn start(root: &Path, attempt: &str, note: &Note) -> Result<Self> {
+        let made_root = !root.exists();
+        let lock_path = lock_path(root, attempt);
+        let mut tries = 0;
+        let held = loop {
+            local::create_dir(&root.join(TEMPORARY))?;
+            match take_new_lock(&lock_path, note) {
+                Ok(Some(file)) => break file,
+                // another attempt tidied up at this very moment: `_temporary` or the file is gone again
+                Ok(None) if tries < 20 => tries += 1,
+                Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 20 => tries += 1,
+                Ok(None) => {
+                    return Err(Error::new(
+                        ErrorKind::Io,
+                        format!(
+                            "{}: the lock is taken away again and again",
+                            lock_path.display()
+                        ),
+                    ));
+                }
+                Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                    return Err(Error::config(format!(
+                        "{}: the file system has no file locks; write to another one",
+                        root.display()
+                    ))
+                    .with_source(e));
+                }
+                Err(e) => return Err(local::at(&lock_path, e)),
+            }
+        };
+        let attempt = Self {
+            root: root.to_owned(),
+            folder: folder(root, attempt),
+            lock_path,
+            held: Mutex::new(Some(held)),
+            made_root,
+        };
+        local::create_dir(&attempt.folder)?;
+        Ok(attempt)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Deletes what the attempt left, gives the lock back, and removes folders that are empty then.
+    pub(super) fn clear(&self) -> Result<()> {
+        local::remove_tree(&self.folder)?;
+        local::remove_file(&self.lock_path)?;
+        *lock(&self.held) = None;
+        // other attempts may use it: then it stays
+        let _ = fs::remove_dir(self.root.join(TEMPORARY));
+        if self.made_root {
+            let _ = fs::remove_dir(&self.root);
+        }
+        Ok(())
+    }
+
+    /// After a commit the files belong to the output: only the lock is left to go.
+    pub(super) fn release(&self) {
+        *lock(&self.held) = None;
+    }
+}
+
+/// Creates and locks a lock file; `None` if somebody who tidies up took it away before it was locked.
+fn take_new_lock(path: &Path, note: &Note) -> io::Result<Option<File>> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    // somebody who tidies up may hold it for a moment, to see that it is young and still without a note
+    if let Err(e) = file.lock() {
+        let _ = fs::remove_file(path);
+        return Err(e);
+    }
+    let mine = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) if (there.dev(), there.ino()) == (mine.dev(), mine.ino()) => {}
+        _ => return Ok(None),
+    }
+    file.write_all(&serde_json::to_vec(note)?)?;
+    file.sync_all()?;
+    Ok(Some(file))
+}
+
+/// The state of an attempt that somebody else began.
+pub(super) enum Owner {
+    /// Its process lives.
+    Alive,
+    /// Nobody holds it; the lock is ours now, if there is a lock file.
+    Gone(Option<File>),
+}
+
+/// Finds out whether an attempt's process lives, and takes its lock if not.
+pub(super) fn owner(root: &Path, attempt: &str) -> Result<Owner> {
+    let path = lock_path(root, attempt);
+    let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Owner::Gone(None)),
+        Err(e) => return Err(local::at(&path, e)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Owner::Gone(Some(file))),
+        Err(TryLockError::WouldBlock) => Ok(Owner::Alive),
+        Err(TryLockError::Error(e)) => Err(local::at(&path, e)),
+    }
+}
+
+/// Deletes the folder and the lock file of an attempt whose lock is ours.
+pub(super) fn remove(root: &Path, attempt: &str) -> Result<()> {
+    local::remove_tree(&folder(root, attempt))?;
+    local::remove_file(&lock_path(root, attempt))
+}
+
+/// Clears what dead attempts left in `_temporary/` of a root.
+///
+/// # Errors
+/// `NotEmpty` for anything that is not ours, and for an attempt that a commit plan of another run still needs.
+pub(super) fn sweep(store: &Store, root: &Location, own_plan: &Location) -> Result<()> {
+    let Some(path) = root.local_path() else {
+        return Ok(());
+    };
+    let temporary = path.join(TEMPORARY);
+    let entries = match fs::read_dir(&temporary) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(local::at(&temporary, e)),
+    };
+    let mut attempts = std::collections::BTreeSet::new();
+    let mut unfinished_writes = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| local::at(&temporary, e))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(local::TEMPORARY_ENDING) {
+            unfinished_writes.push(entry.path());
+        } else if name.starts_with(PREFIX) {
+            attempts.insert(name.trim_end_matches(LOCK_ENDING).to_owned());
+        } else {
+            return Err(Error::new(
+                ErrorKind::NotEmpty,
+                format!(
+                    "{root}: holds {TEMPORARY}/{name}, which no attempt of this run left; finish the job it belongs to, \
+                     or delete it if that job is not wanted any more"
+                ),
+            ));
+        }
+    }
+    let mut all_dead = true;
+    for attempt in attempts {
+        match owner(path, &attempt)? {
+            Owner::Alive => all_dead = false,
+            Owner::Gone(Some(file)) if is_being_made(&file) => all_dead = false,
+            Owner::Gone(held) => {
+                if let Some(mut file) = held.as_ref() {
+                    check_plan(store, root, &attempt, &mut file, own_plan)?;
+                }
+                tracing::info!("clearing {root}/{TEMPORARY}/{attempt}, which a dead attempt left");
+                remove(path, &attempt)?;
+            }
+        }
+    }
+    if all_dead {
+        for path in unfinished_writes {
+            local::remove_file(&path)?;
+        }
+        let _ = fs::remove_dir(&temporary);
+    }
+    Ok(())
+}
+
+/// A lock file is made first and locked then: an empty one that is young may be somebody's who is about to.
+fn is_being_made(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| {
+        let age = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.elapsed().ok());
+        metadata.len() == 0 && age.is_none_or(|age| age < YOUNG)
+    })
+}
+
+/// Refuses if the plan that the lock file names exists and is another run's.
+fn check_plan(
+    store: &Store,
+    root: &Location,
+    attempt: &str,
+    file: &mut impl Read,
+    own_plan: &Location,
+) -> Result<()> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)
+        .map_err(|e| Error::io(format!("{root}/{TEMPORARY}/{attempt}{LOCK_ENDING}"), e))?;
+    // killed before it wrote its note: it has written nothing else either
+    let Ok(note) = serde_json::from_str::<Note>(&text) else {
+        return Ok(());
+    };
+    let plan = Location::parse(&note.plan)?;
+    if plan.is_same_place(own_plan) || store.head(&plan)?.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotEmpty,
+        format!(
+            "{root}: the commit of run {} was cut off and is not finished (plan: {plan}); run that job again first",
+            note.run_id
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note() -> Note {
+        Note {
+            run_id: "1".into(),
+            plan: "/nowhere/plan".into(),
+        }
+    }
+
+    fn place(path: &Path) -> Location {
+        Location::from_path(path).unwrap()
+    }
+
+    #[test]
+    fn the_living_are_left_alone_and_the_dead_are_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("out");
+        let store = Store::default();
+        let own_plan = place(&root).join("plan");
+        let alive = LocalAttempt::start(&root, "camonica-a", &note()).unwrap();
+        let dead = LocalAttempt::start(&root, "camonica-b", &note()).unwrap();
+        fs::write(dead.folder().join("x"), "1").unwrap();
+        drop(dead);
+        sweep(&store, &place(&root), &own_plan).unwrap();
+        assert!(alive.folder().is_dir() && !folder(&root, "camonica-b").exists());
+        assert!(matches!(owner(&root, "camonica-a").unwrap(), Owner::Alive));
+        alive.clear().unwrap();
+        assert!(!root.exists(), "what the attempt made is gone");
+    }
+
+    #[test]
+    fn strange_and_needed_things_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let store = Store::default();
+        let own_plan = place(root).join("plan");
+        // Spark's own leftover
+        fs::create_dir_all(root.join("_temporary/0")).unwrap();
+        let error = sweep(&store, &place(root), &own_plan).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotEmpty);
+        assert!(error.to_string().contains("_temporary/0"), "{error}");
+        fs::remove_dir(root.join("_temporary/0")).unwrap();
+        // another run's attempt, whose plan exists
+        let other = dir.path().join("other-plan.json");
+        fs::write(&other, "{}").unwrap();
+        let note = Note {
+            run_id: "yesterday".into(),
+            plan: other.to_str().unwrap().into(),
+        };
+        drop(LocalAttempt::start(root, "camonica-c", &note).unwrap());
+        let error = sweep(&store, &place(root), &own_plan).unwrap_err();
+        assert!(error.to_string().contains("run yesterday"), "{error}");
+        assert!(folder(root, "camonica-c").exists());
+        fs::remove_file(&other).unwrap();
+        sweep(&store, &place(root), &own_plan).unwrap();
+        assert!(!root.join("_temporary").exists());
+    }
+
+    #[test]
+    fn a_lock_file_without_a_note_is_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("_temporary/camonica-x")).unwrap();
+        let lock = File::create(dir.path().join("_temporary/camonica-x.lock")).unwrap();
+        fs::write(dir.path().join("_temporary/.p.1.camonica-tmp"), "").unwrap();
+        // just made: its owner may be about to lock it
+        sweep(
+            &Store::default(),
+            &place(dir.path()),
+            &place(dir.path()).join("p"),
+        )
+        .unwrap();
+        assert!(dir.path().join("_temporary/camonica-x").exists());
+        lock.set_modified(std::time::SystemTime::now() - 2 * YOUNG)
+            .unwrap();
+        sweep(
+            &Store::default(),
+            &place(dir.path()),
+            &place(dir.path()).join("p"),
+        )
+        .unwrap();
+        assert!(!dir.path().join("_temporary").exists());
+    }
+}
