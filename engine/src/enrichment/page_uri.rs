@@ -87,44 +87,37 @@ mod tests {
         values.map(|(f, v)| (f.name(), v.to_owned())).collect()
     }
 
-    fn uri(scheme: Option<&str>, port: i32) -> JavaUri {
-        JavaUri {
-            text: String::new(),
-            scheme: scheme.map(str::to_owned),
-            host: None,
-            port,
-            path: None,
-            query: None,
-            fragment: None,
+    #[test]
+    fn ports() {
+        let cases = [
+            ("http://example.com/", 80),
+            ("https://example.com/", 443),
+            ("HTTPS://example.com/", 80),
+            ("https://example.com:8443/", 8443),
+            ("https://example.com:/", 443),
+            ("/x", 80),
+            ("-", 80),
+            ("mailto:a@example.com", 80),
+            ("//example.com:0/", 0),
+        ];
+        for (text, port) in cases {
+            assert_eq!(port_of(&JavaUri::parse(text).unwrap()), port, "{text}");
         }
     }
 
     #[test]
-    fn ports() {
-        assert_eq!(port_of(&uri(Some("http"), -1)), 80);
-        assert_eq!(port_of(&uri(Some("https"), -1)), 443);
-        assert_eq!(port_of(&uri(Some("HTTPS"), -1)), 80);
-        assert_eq!(port_of(&uri(Some("https"), 8443)), 8443);
-        assert_eq!(port_of(&uri(None, -1)), 80);
-        assert_eq!(port_of(&uri(None, 0)), 0);
-    }
-
-    #[test]
-    fn parts_are_made_tsv_safe_and_empty_ones_null() {
+    fn parts_stay_encoded_and_empty_ones_are_null() {
         let mut event = EnrichedEvent::new();
-        let uri = JavaUri {
-            path: Some(String::new()),
-            query: Some("a=%20b".to_owned()),
-            ..uri(Some("https"), -1)
-        };
+        let uri = JavaUri::parse("https://example.com?a=%20b%09#").unwrap();
         set_components(&mut event, &uri, &REFERER);
         let values: Vec<_> = event.values().map(|(f, v)| (f.name(), v)).collect();
         assert_eq!(
             values,
             [
                 ("refr_urlscheme", "https"),
+                ("refr_urlhost", "example.com"),
                 ("refr_urlport", "443"),
-                ("refr_urlquery", "a=%20b"),
+                ("refr_urlquery", "a=%20b%09"),
             ]
         );
     }

@@ -92,7 +92,8 @@ pub(super) fn folder_resolver(folder: &Path) -> Resolver {
 }
 
 fn enrich(raw: &RawEvent) -> std::result::Result<EnrichedEvent, EnrichFailure> {
-    let enricher = TestRegistry::new().enricher(Enrichments::default());
+    let registry = TestRegistry::new();
+    let enricher = registry.enricher(Enrichments::default());
     enricher.enrich(raw, "11111111-2222-4333-8444-555555555555".to_owned())
 }
 
@@ -300,7 +301,8 @@ fn hostile_values_do_no_harm() {
     let deep = "[".repeat(200_000);
     let long = "9".repeat(100_000);
     let nul = "\0".repeat(100);
-    let enricher = TestRegistry::new().enricher(Enrichments::default());
+    let registry = TestRegistry::new();
+    let enricher = registry.enricher(Enrichments::default());
     for value in [
         deep.as_str(),
         &long,
@@ -385,7 +387,8 @@ fn enrichments_run_at_their_places() {
     for stage in STAGES {
         enrichments.insert(stage, Box::new(Witness(stage)));
     }
-    let enricher = TestRegistry::new().enricher(enrichments);
+    let registry = TestRegistry::new();
+    let enricher = registry.enricher(enrichments);
     let full = raw_event(&[
         ("e", Some("pv")),
         ("url", Some("http://a.example.com/?_sp=u")),
@@ -436,7 +439,8 @@ fn failures_of_enrichments_have_their_places() {
     enrichments.insert(Stage::UaParser, fail(FailureStep::UaParser));
     enrichments.insert(Stage::SqlQuery, fail(FailureStep::SqlQuery));
     enrichments.insert(Stage::ApiRequest, fail(FailureStep::ApiRequest));
-    let enricher = TestRegistry::new().enricher(enrichments);
+    let registry = TestRegistry::new();
+    let enricher = registry.enricher(enrichments);
     let texts = |raw: &RawEvent| match enricher.enrich(raw, "id".to_owned()) {
         Err(EnrichFailure::Rejected(texts)) => texts,
         other => panic!("not rejected: {other:?}"),
@@ -458,7 +462,8 @@ fn failures_of_enrichments_have_their_places() {
 
     let mut enrichments = Enrichments::default();
     enrichments.insert(Stage::AnonIp, Box::new(Failing(FailureStep::Iab, true)));
-    let enricher = TestRegistry::new().enricher(enrichments);
+    let registry = TestRegistry::new();
+    let enricher = registry.enricher(enrichments);
     assert_eq!(
         enricher.enrich(&raw_event(&[]), "id".to_owned()),
         Err(EnrichFailure::Unexpected(
