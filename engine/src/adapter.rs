@@ -5,11 +5,26 @@
 //! registry of Scala Common Enrich 0.34.0 (Snowplow R108). Neither here nor there is the HTTP
 //! method looked at: a body that is present stands for POST.
 
+pub mod callrail;
+pub mod cloudfront_access_log;
+pub mod iglu;
+pub mod mailchimp;
+pub mod mailgun;
+pub mod mandrill;
+pub mod marketo;
+pub mod olark;
+pub mod pagerduty;
+pub mod pingdom;
 pub mod raw_event;
 pub mod redirect;
-mod shared;
+pub mod sendgrid;
+pub mod shared;
+pub mod status_gator;
 pub mod tp1;
 pub mod tp2;
+pub mod unbounce;
+pub mod urban_airship;
+pub mod vero;
 
 use crate::collector::payload::CollectorPayload;
 use crate::iglu::Resolver;
@@ -65,10 +80,27 @@ impl AdapterFailure {
 }
 
 /// Every adapter by vendor and version, those of the trackers first.
+// One line an adapter: `rustfmt` would break the longer ones.
+#[rustfmt::skip]
 const ADAPTERS: &[(&str, &str, Adapter)] = &[
     ("com.snowplowanalytics.snowplow", "tp2", tp2::raw_events),
     ("com.snowplowanalytics.snowplow", "tp1", tp1::raw_events),
     ("r", "tp2", redirect::raw_events),
+    ("com.snowplowanalytics.iglu", "v1", iglu::raw_events),
+    ("com.amazon.aws.cloudfront", "wd_access_log", cloudfront_access_log::raw_events),
+    ("com.callrail", "v1", callrail::raw_events),
+    ("com.getvero", "v1", vero::raw_events),
+    ("com.mailchimp", "v1", mailchimp::raw_events),
+    ("com.mailgun", "v1", mailgun::raw_events),
+    ("com.mandrill", "v1", mandrill::raw_events),
+    ("com.marketo", "v1", marketo::raw_events),
+    ("com.olark", "v1", olark::raw_events),
+    ("com.pagerduty", "v1", pagerduty::raw_events),
+    ("com.pingdom", "v1", pingdom::raw_events),
+    ("com.sendgrid", "v3", sendgrid::raw_events),
+    ("com.statusgator", "v1", status_gator::raw_events),
+    ("com.unbounce", "v1", unbounce::raw_events),
+    ("com.urbanairship.connect", "v1", urban_airship::raw_events),
 ];
 
 /// The raw events of a payload, by the adapter that its api names.

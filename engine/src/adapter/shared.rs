@@ -1,23 +1,37 @@
 //! What adapters have in common (the trait `Adapter` of Scala Common Enrich 0.34.0).
 
-pub(super) mod merge;
-pub(super) mod unstruct;
+pub mod body;
+pub mod camel_case;
+pub mod clean_up;
+pub mod exception;
+pub mod formatter;
+pub mod json4s;
+pub mod lookup;
+pub mod merge;
+#[cfg(test)]
+pub(super) mod testing;
+pub mod unstruct;
 
 use super::raw_event::{Parameters, RawEvent};
 use crate::collector::payload::CollectorPayload;
 
 /// Name-value pairs as a map: of two equal names the last value wins, at the first one's place.
-pub(super) fn parameters(pairs: Vec<(String, Option<String>)>) -> Parameters {
+pub fn parameters(pairs: Vec<(String, Option<String>)>) -> Parameters {
     pairs.into_iter().collect()
 }
 
+/// The parameters of the payload's query string, which is left empty.
+pub fn take_querystring(payload: &mut CollectorPayload) -> Parameters {
+    parameters(std::mem::take(&mut payload.querystring))
+}
+
 /// The only raw event of a payload.
-pub(super) fn single_event(payload: CollectorPayload, parameters: Parameters) -> Vec<RawEvent> {
+pub fn single_event(payload: CollectorPayload, parameters: Parameters) -> Vec<RawEvent> {
     vec![event(payload, parameters)]
 }
 
 /// One raw event for every set of parameters.
-pub(super) fn events(payload: CollectorPayload, mut list: Vec<Parameters>) -> Vec<RawEvent> {
+pub fn events(payload: CollectorPayload, mut list: Vec<Parameters>) -> Vec<RawEvent> {
     let Some(last) = list.pop() else {
         return Vec::new();
     };
@@ -42,53 +56,5 @@ fn event(payload: CollectorPayload, parameters: Parameters) -> RawEvent {
         content_type: payload.content_type,
         source: payload.source,
         context: payload.context,
-    }
-}
-
-#[cfg(test)]
-pub(super) mod testing {
-    //! Payloads and comparisons for the tests of adapters.
-
-    use super::*;
-    use crate::collector::payload::{CollectorApi, CollectorContext, CollectorSource};
-    use crate::iglu::Resolver;
-
-    /// A payload with this query string and nothing else that an adapter looks at.
-    pub(crate) fn payload(querystring: &[(&str, &str)]) -> CollectorPayload {
-        CollectorPayload {
-            api: CollectorApi {
-                vendor: "v".to_owned(),
-                version: "1".to_owned(),
-            },
-            querystring: querystring
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), Some((*v).to_owned())))
-                .collect(),
-            content_type: None,
-            body: None,
-            source: CollectorSource {
-                name: "clj-tomcat".to_owned(),
-                encoding: "UTF-8".to_owned(),
-                hostname: None,
-            },
-            context: CollectorContext {
-                timestamp_ms: Some(1_377_735_528_000),
-                ip_address: Some("37.157.33.123".to_owned()),
-                ..CollectorContext::default()
-            },
-        }
-    }
-
-    /// A resolver for adapters that look nothing up.
-    pub(crate) fn resolver() -> Resolver {
-        Resolver::from_config(
-            r#"{"schema":"iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-0","data":{"cacheSize":1,"repositories":[]}}"#,
-        )
-        .unwrap()
-    }
-
-    /// Parameters in iteration order.
-    pub(crate) fn pairs(parameters: &Parameters) -> Vec<(&str, Option<&str>)> {
-        parameters.iter().map(|(k, v)| (k, v.as_deref())).collect()
     }
 }

@@ -99,6 +99,7 @@ fn body_parameters(
     let Some(Value::Array(items)) = data else {
         return Err(empty_list());
     };
+    let overrides: Vec<_> = querystring.iter().collect();
     let mut list = Vec::with_capacity(items.len());
     let mut failures = Vec::new();
     for item in items {
@@ -118,8 +119,8 @@ fn body_parameters(
                 )),
             }
         }
-        for (key, value) in querystring.iter() {
-            parameters.insert(key, value.clone());
+        for (key, value) in &overrides {
+            parameters.insert(*key, (*value).clone());
         }
         list.push(parameters);
     }

@@ -10,7 +10,7 @@ use crate::json::Value;
 type Members<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
 /// `first merge second`.
-pub(in crate::adapter) fn merge<'a>(first: Value<'a>, second: Value<'a>) -> Value<'a> {
+pub fn merge<'a>(first: Value<'a>, second: Value<'a>) -> Value<'a> {
     match (first, second) {
         (Value::Object(first), Value::Object(second)) => {
             Value::Object(merge_members(first, second))
@@ -47,7 +47,7 @@ fn merge_elements<'a>(first: Vec<Value<'a>>, mut second: Vec<Value<'a>>) -> Vec<
 }
 
 /// Equality of json4s: objects are equal as sets of members, numbers by value and class.
-pub(in crate::adapter) fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
+pub fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             let within = |inner: &Members<'_>, outer: &Members<'_>| {
