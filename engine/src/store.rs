@@ -235,6 +235,9 @@ impl Store {
 
     /// Writes a whole object if there is none at `location`; false if there is one already (`If-None-Match: *`).
     ///
+    /// The bytes must be the caller's alone (hold a random id, say): in S3 an object with exactly these bytes is taken for an earlier
+    /// try of the same write whose answer was lost.
+    ///
     /// # Errors
     /// When the write fails. An S3-compatible service without conditional writes may answer with an error or overwrite.
     pub fn put_new(&self, location: &Location, bytes: impl Into<Bytes>) -> Result<bool> {
@@ -415,8 +418,11 @@ impl Store {
         let client = self.client(&upload.location)?;
         let (key, id) = (s3::key(&upload.location)?, upload.id.clone());
         match runtime::wait(async move { client.abort_multipart(&key, &id).await })? {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(e) => Err(s3::s3_error(&upload.location.to_string(), e)),
+            Ok(()) => Ok(()),
+            Err(e) => match s3::s3_error(&upload.location.to_string(), e) {
+                gone if gone.kind() == ErrorKind::NotFound => Ok(()),
+                error => Err(error),
+            },
         }
     }
 

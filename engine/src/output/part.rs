@@ -283,9 +283,10 @@ impl PartWriter {
         );
         let sink = match &self.destination {
             Destination::Local(folder) => Sink::Local(LocalPart::new(folder.join(&name))),
-            Destination::Upload(folder, settings) => {
-                Sink::Upload(UploadPart::new(settings.clone(), folder.join(&name)))
-            }
+            Destination::Upload(folder, settings) => Sink::Upload(Box::new(UploadPart::new(
+                settings.clone(),
+                folder.join(&name),
+            ))),
         };
         OpenPart {
             name,

@@ -20,7 +20,7 @@ const MOST_PARTS: usize = 10_000;
 /// An open part file.
 pub(super) enum Sink {
     Local(LocalPart),
-    Upload(UploadPart),
+    Upload(Box<UploadPart>),
 }
 
 /// A part file whose bytes are all handed over.

@@ -213,7 +213,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<String> {
 /// Writes a file durably and whole if there is none; false if there is one already.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
     let temporary = write_temporary(path, bytes)?;
     // a link is refused if the name exists: the one atomic "create with this content" that POSIX has

@@ -9,11 +9,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::settings::{Credentials, Encryption, StoreSettings};
 use crate::store::{Location, ObjectEntry};
 use futures::StreamExt;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, resolve_bucket_region};
+use object_store::aws::{
+    AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, resolve_bucket_region,
+};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path as Key;
-use object_store::{ClientConfigKey, ClientOptions, ObjectMeta, ObjectStoreExt, RetryConfig};
+use object_store::{
+    ClientConfigKey, ClientOptions, ObjectMeta, ObjectStoreExt, RetryConfig,
+    StaticCredentialProvider,
+};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,17 +81,19 @@ impl Buckets {
             );
         }
         if let Some(endpoint) = &settings.endpoint {
-            builder = builder.with_endpoint(endpoint);
+            builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
         }
         match &settings.credentials {
             Credentials::DefaultChain => {}
             Credentials::Static(pair) => {
-                builder = builder
-                    .with_access_key_id(&pair.access_key_id)
-                    .with_secret_access_key(pair.secret_access_key.as_str());
-                if let Some(token) = &pair.session_token {
-                    builder = builder.with_token(token.as_str());
-                }
+                // a provider, so that no session token of the environment joins in
+                let credential = AwsCredential {
+                    key_id: pair.access_key_id.clone(),
+                    secret_key: pair.secret_access_key.to_string(),
+                    token: pair.session_token.as_ref().map(|token| token.to_string()),
+                };
+                builder =
+                    builder.with_credentials(Arc::new(StaticCredentialProvider::new(credential)));
             }
             Credentials::Provider(provider) => {
                 builder = builder.with_credentials(Arc::clone(provider))
@@ -120,10 +127,11 @@ impl Buckets {
             AmazonS3ConfigKey::Region,
             AmazonS3ConfigKey::DefaultRegion,
             AmazonS3ConfigKey::Endpoint,
+            AmazonS3ConfigKey::S3Endpoint,
         ]
         .iter()
         .any(|key| builder.get_config_value(key).is_some());
-        if told || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some() {
+        if told {
             return Ok(None);
         }
         let name = bucket.to_owned();
@@ -329,18 +337,16 @@ pub(crate) fn s3_error(place: &str, error: object_store::Error) -> Error {
 fn class_of(error: &object_store::Error, text: &str) -> ErrorKind {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
-        if let Some(http) = current.downcast_ref::<HttpError>() {
-            if matches!(
-                http.kind(),
-                HttpErrorKind::Timeout
-                    | HttpErrorKind::Connect
-                    | HttpErrorKind::Interrupted
-                    | HttpErrorKind::Request
-            ) {
-                return ErrorKind::Timeout;
-            }
+        if let Some(http) = current.downcast_ref::<HttpError>()
+            && !matches!(http.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown)
+        {
+            return ErrorKind::Timeout;
         }
         cause = current.source();
+    }
+    if text.contains("<Code>NoSuchUpload</Code>") {
+        // a 404 in S3, a 400 elsewhere
+        return ErrorKind::NotFound;
     }
     // the type that holds the status is private: its text is all there is
     let status = text
@@ -363,7 +369,8 @@ fn class_of(error: &object_store::Error, text: &str) -> ErrorKind {
 fn shorten(mut text: String) -> String {
     const MOST: usize = 1_500;
     if text.len() > MOST {
-        text.truncate(text.floor_char_boundary(MOST));
+        let end = (0..=MOST).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
         text.push_str("...");
     }
     text
