@@ -1,5 +1,13 @@
 //! The reference's cases of the shred job: `golden/shred`, every line compared to the letter.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the lints spare test functions, and not what they call"
+)]
+
 mod support;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +24,9 @@ const FAILURE_TSTAMP_MS: i64 = 1_532_347_200_123;
 
 #[test]
 fn cases_of_the_shred_job() {
-    let Some(shared) = support::shared("cases of the shred job") else { return };
+    let Some(shared) = support::shared("cases of the shred job") else {
+        return;
+    };
     let registry = StaticRegistry::start(&[&shared.join("data/iglu-central/r94")]);
     let mut parity = Parity::default();
     for (name, case) in cases(&shared.join("golden/shred")) {
@@ -40,13 +50,20 @@ fn run(case: &Value, registry: &str, compressed: bool) -> Result<(), String> {
     fs::write(path("in/part-00000"), text).map_err(|error| error.to_string())?;
 
     let mut resolver = case["config"]["iglu_resolver"].clone();
-    for repository in resolver["data"]["repositories"].as_array_mut().into_iter().flatten() {
+    for repository in resolver["data"]["repositories"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
         if repository["connection"]["http"].is_object() {
             repository["connection"]["http"]["uri"] = Value::from(registry);
         }
     }
     let text = |name: &str| path(name).to_str().unwrap_or_default().to_owned();
-    let mut options = JobOptions { failure_tstamp_ms: Some(FAILURE_TSTAMP_MS), ..JobOptions::default() };
+    let mut options = JobOptions {
+        failure_tstamp_ms: Some(FAILURE_TSTAMP_MS),
+        ..JobOptions::default()
+    };
     if compressed {
         options.compression = engine::output::Compression::Gzip(6);
     }
@@ -65,16 +82,29 @@ fn run(case: &Value, registry: &str, compressed: bool) -> Result<(), String> {
     let shredded: BTreeMap<String, Vec<String>> = found
         .into_iter()
         .map(|(folder, lines)| {
-            let key: Vec<&str> = folder.split('/').filter_map(|part| Some(part.split_once('=')?.1)).collect();
+            let key: Vec<&str> = folder
+                .split('/')
+                .filter_map(|part| Some(part.split_once('=')?.1))
+                .collect();
             (key.join("/"), lines)
         })
         .collect();
-    for marker in ["out/atomic-events/_SUCCESS", "out/shredded-types/_SUCCESS", "bad/_SUCCESS"] {
+    for marker in [
+        "out/atomic-events/_SUCCESS",
+        "out/shredded-types/_SUCCESS",
+        "bad/_SUCCESS",
+    ] {
         if !path(marker).is_file() {
             return Err(format!("no {marker}"));
         }
     }
-    compare(&case["expected"], atomic, shredded, parts::lines(&path("bad")), &lines)
+    compare(
+        &case["expected"],
+        atomic,
+        shredded,
+        parts::lines(&path("bad")),
+        &lines,
+    )
 }
 
 /// Compares multisets of lines; `{{new_event_id:N}}` is bound by the atomic lines.
@@ -89,13 +119,21 @@ fn compare(
     let mut left = atomic;
     for line in texts(&expected["atomic"]) {
         let cells: Vec<&str> = line.split('\t').collect();
-        let is_placeholder = cells.get(6).is_some_and(|id| id.starts_with("{{new_event_id:"));
+        let is_placeholder = cells
+            .get(6)
+            .is_some_and(|id| id.starts_with("{{new_event_id:"));
         let position = left.iter().position(|candidate| {
             let found: Vec<&str> = candidate.split('\t').collect();
             found.len() == cells.len()
-                && found.iter().zip(&cells).enumerate().all(|(index, (f, c))| f == c || (index == 6 && is_placeholder))
+                && found
+                    .iter()
+                    .zip(&cells)
+                    .enumerate()
+                    .all(|(index, (f, c))| f == c || (index == 6 && is_placeholder))
         });
-        let Some(position) = position else { return Err(format!("atomic line missing: {line}\nleft: {left:#?}")) };
+        let Some(position) = position else {
+            return Err(format!("atomic line missing: {line}\nleft: {left:#?}"));
+        };
         let found = left.swap_remove(position);
         if is_placeholder {
             let id = found.split('\t').nth(6).unwrap_or_default().to_owned();
@@ -131,7 +169,8 @@ fn compare(
         let wanted: BTreeMap<String, Vec<String>> = expected_types
             .iter()
             .map(|(key, lines)| {
-                let mut lines: Vec<String> = lines.iter().map(|line| fill(line, &binding)).collect();
+                let mut lines: Vec<String> =
+                    lines.iter().map(|line| fill(line, &binding)).collect();
                 lines.sort();
                 (key.clone(), lines)
             })
@@ -139,17 +178,24 @@ fn compare(
         last = if wanted == shredded {
             Ok(())
         } else {
-            Err(format!("shredded:\n  found    {shredded:#?}\n  expected {wanted:#?}"))
+            Err(format!(
+                "shredded:\n  found    {shredded:#?}\n  expected {wanted:#?}"
+            ))
         };
         if last.is_ok() {
             break;
         }
     }
     last?;
-    let mut wanted: Vec<String> = texts(&expected["bad"]).iter().map(|line| fill(line, &bound)).collect();
+    let mut wanted: Vec<String> = texts(&expected["bad"])
+        .iter()
+        .map(|line| fill(line, &bound))
+        .collect();
     wanted.sort();
     if bad != wanted {
-        return Err(format!("bad rows:\n  found    {bad:#?}\n  expected {wanted:#?}"));
+        return Err(format!(
+            "bad rows:\n  found    {bad:#?}\n  expected {wanted:#?}"
+        ));
     }
     Ok(())
 }
@@ -161,7 +207,13 @@ fn bindings(bound: &HashMap<String, String>) -> Vec<HashMap<String, String>> {
     let mut all = Vec::new();
     let mut order: Vec<usize> = (0..ids.len()).collect();
     permute(&mut order, 0, &mut |order| {
-        all.push(names.iter().zip(order).map(|(name, index)| ((*name).clone(), ids[*index].clone())).collect());
+        all.push(
+            names
+                .iter()
+                .zip(order)
+                .map(|(name, index)| ((*name).clone(), ids[*index].clone()))
+                .collect(),
+        );
     });
     all
 }
@@ -192,6 +244,15 @@ fn is_uuid_4(text: &str) -> bool {
 fn the_comparison_can_fail() {
     let expected: Value = serde_json::json!({"atomic": ["a\tb"], "shredded": {}, "bad": []});
     assert!(compare(&expected, vec!["a\tc".into()], BTreeMap::new(), vec![], &[]).is_err());
-    assert!(compare(&expected, vec!["a\tb".into()], BTreeMap::new(), vec!["x".into()], &[]).is_err());
+    assert!(
+        compare(
+            &expected,
+            vec!["a\tb".into()],
+            BTreeMap::new(),
+            vec!["x".into()],
+            &[]
+        )
+        .is_err()
+    );
     compare(&expected, vec!["a\tb".into()], BTreeMap::new(), vec![], &[]).unwrap();
 }

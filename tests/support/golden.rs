@@ -27,7 +27,10 @@ impl Parity {
 
     /// Notes a case that was not run, and why.
     pub fn left_out(&mut self, reason: &str, name: &str) {
-        self.left_out.entry(reason.to_owned()).or_default().push(name.to_owned());
+        self.left_out
+            .entry(reason.to_owned())
+            .or_default()
+            .push(name.to_owned());
     }
 
     /// Prints the table and fails the test if a case that was run did not pass.
@@ -38,11 +41,22 @@ impl Parity {
             total = (total.0 + passed, total.1 + run);
         }
         for (reason, names) in &self.left_out {
-            println!("PARITY {title} not run, {reason}: {} ({})", names.len(), names.join(", "));
+            println!(
+                "PARITY {title} not run, {reason}: {} ({})",
+                names.len(),
+                names.join(", ")
+            );
         }
-        println!("PARITY {title} total: {} of {} cases pass", total.0, total.1);
+        println!(
+            "PARITY {title} total: {} of {} cases pass",
+            total.0, total.1
+        );
         assert!(total.1 > 0, "{title}: no case was run");
-        assert!(self.failures.is_empty(), "{title}:\n{}", self.failures.join("\n"));
+        assert!(
+            self.failures.is_empty(),
+            "{title}:\n{}",
+            self.failures.join("\n")
+        );
     }
 }
 
@@ -65,7 +79,11 @@ pub fn cases(folder: &Path) -> Vec<(String, Value)> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).expect("a readable file");
-            let name = path.strip_prefix(folder).expect("below").to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(folder)
+                .expect("below")
+                .to_string_lossy()
+                .into_owned();
             (name, serde_json::from_str(&text).expect("JSON"))
         })
         .collect()
@@ -75,6 +93,11 @@ pub fn cases(folder: &Path) -> Vec<(String, Value)> {
 pub fn texts(value: &Value) -> Vec<String> {
     value
         .as_array()
-        .map(|items| items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
+        .map(|items| {
+            items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect()
+        })
         .unwrap_or_default()
 }

@@ -1,5 +1,5 @@
 //! What the integration tests share. Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 pub mod golden;
 pub mod parts;
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 /// The folder with the reference's cases and data: `CAMONICA_SHARED`, else `../shared` beside the project. Without it the
 /// tests that need it are skipped, loudly.
 pub fn shared(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CAMONICA_SHARED").map_or_else(
-        || project().join("../shared"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("CAMONICA_SHARED")
+        .map_or_else(|| project().join("../shared"), PathBuf::from);
     if folder.join("golden").is_dir() {
         return Some(folder);
     }
-    println!("SKIPPED: {what}: no folder with the reference's cases (CAMONICA_SHARED or ../shared)");
+    println!(
+        "SKIPPED: {what}: no folder with the reference's cases (CAMONICA_SHARED or ../shared)"
+    );
     None
 }
 

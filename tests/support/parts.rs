@@ -23,18 +23,38 @@ pub fn lines(folder: &Path) -> Vec<String> {
 }
 
 fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
-            assert_ne!(name, "_temporary", "a finished job leaves no temporary folder");
+            assert_ne!(
+                name, "_temporary",
+                "a finished job leaves no temporary folder"
+            );
             walk(root, &path, found);
         } else if name.starts_with("part-") {
-            let relative = folder.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+            let relative = folder
+                .strip_prefix(root)
+                .expect("below the root")
+                .to_string_lossy()
+                .into_owned();
             let text = read(&path);
-            assert!(text.ends_with('\n'), "{}: no line feed at the end", path.display());
-            found.entry(relative).or_default().extend(text[..text.len() - 1].split('\n').map(str::to_owned));
+            assert!(
+                text.ends_with('\n'),
+                "{}: no line feed at the end",
+                path.display()
+            );
+            found
+                .entry(relative)
+                .or_default()
+                .extend(text[..text.len() - 1].split('\n').map(str::to_owned));
         }
     }
 }
@@ -44,7 +64,9 @@ pub fn read(path: &Path) -> String {
     let bytes = fs::read(path).expect("a readable file");
     let mut text = String::new();
     if path.extension().is_some_and(|ending| ending == "gz") {
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip of UTF-8");
+        flate2::read::MultiGzDecoder::new(&bytes[..])
+            .read_to_string(&mut text)
+            .expect("gzip of UTF-8");
         return text;
     }
     String::from_utf8(bytes).expect("UTF-8")

@@ -40,16 +40,32 @@ fn answer(stream: TcpStream, folders: &[PathBuf]) {
                 break;
             }
         }
-        let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').to_owned();
+        let path = request
+            .split(' ')
+            .nth(1)
+            .unwrap_or("/")
+            .trim_start_matches('/')
+            .to_owned();
         let content = (!path.contains(".."))
-            .then(|| folders.iter().find_map(|folder| std::fs::read(folder.join(&path)).ok()))
+            .then(|| {
+                folders
+                    .iter()
+                    .find_map(|folder| std::fs::read(folder.join(&path)).ok())
+            })
             .flatten();
         let (status, body) = match content {
             Some(body) => ("200 OK", body),
             None => ("404 Not Found", Vec::new()),
         };
-        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        if stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&body))
+            .is_err()
+        {
             return;
         }
     }

@@ -1,0 +1,62 @@
+//! The command line of the engine: `camonica-engine enrich | shred | etl`.
+//!
+//! Option names are those of Spark Enrich 1.15.0 and RDB Shredder 0.13/0.14; what they took as base64 is also taken as a
+//! path. Options of ours come under a heading of their own.
+
+pub mod document;
+pub mod enrich;
+pub mod etl;
+pub mod shared;
+pub mod shred;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::job::JobReport;
+
+/// Enriches collector payloads and shreds enriched events.
+#[derive(Debug, Parser)]
+#[command(name = "camonica-engine", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collector logs in, enriched events and bad rows out
+    Enrich(Box<enrich::EnrichArguments>),
+    /// Enriched events in; atomic events, shredded JSONs and bad rows out
+    Shred(Box<shred::ShredArguments>),
+    /// Both: collector logs in; enriched events, atomic events, shredded JSONs and bad rows out
+    Etl(Box<etl::EtlArguments>),
+}
+
+/// Parses the command line of the process, runs the job and prints its summary. Exit code 0 when the output was committed,
+/// 1 when the job failed, 2 when the command line cannot be read.
+pub fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    shared::start_logging();
+    let outcome = match command_line.command {
+        Command::Enrich(arguments) => arguments.run(),
+        Command::Shred(arguments) => arguments.run(),
+        Command::Etl(arguments) => arguments.run(),
+    };
+    finish(outcome)
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
+fn finish(outcome: Result<JobReport>) -> ExitCode {
+    match outcome {
+        Ok(report) => {
+            print!("{}", report.to_table());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("camonica-engine: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `camonica-engine enrich`: the options of Spark Enrich's `EnrichJob`.
+
+use clap::Args;
+
+use super::document;
+use super::shared::SharedArguments;
+use crate::enrichment::config::EnrichmentConfigs;
+use crate::error::Result;
+use crate::job::{EnrichJob, JobReport};
+
+/// Options of `enrich`.
+#[derive(Debug, Args)]
+pub struct EnrichArguments {
+    /// What is enriched, and how
+    #[command(flatten)]
+    pub source: EnrichSource,
+    /// Folder for enriched events
+    #[arg(long)]
+    pub output_folder: String,
+    /// Folder for bad rows
+    #[arg(long)]
+    pub bad_folder: String,
+    /// Folder for bad rows of unexpected errors, with --continue-on-unexpected-error
+    #[arg(long, requires = "continue_on_unexpected_error")]
+    pub errors_folder: Option<String>,
+    #[command(flatten)]
+    shared: SharedArguments,
+}
+
+/// The input of `enrich` and `etl`.
+#[derive(Debug, Args)]
+pub struct EnrichSource {
+    /// Folder, glob or comma-separated list of these with raw collector logs
+    #[arg(long)]
+    pub input_folder: String,
+    /// cloudfront, clj-tomcat, thrift, tsv/VENDOR/VERSION or ndjson/VENDOR/VERSION
+    #[arg(long)]
+    pub input_format: String,
+    /// Enrichment configurations: base64, a file, or a folder of JSON files [default: none]
+    #[arg(long)]
+    pub enrichments: Option<String>,
+    /// Iglu resolver configuration: base64 or a file
+    #[arg(long)]
+    pub iglu_config: String,
+    /// Time of this run, milliseconds since the epoch
+    #[arg(long, allow_negative_numbers = true)]
+    pub etl_timestamp: i64,
+    /// Value of column v_etl [default: this engine's name and version]
+    #[arg(long)]
+    pub etl_version: Option<String>,
+    /// Keep bad rows of unexpected errors apart, in the errors folder
+    #[arg(long)]
+    pub continue_on_unexpected_error: bool,
+    /// Use local test copies of look-up databases (accepted for compatibility)
+    #[arg(long, hide = true)]
+    pub local: bool,
+}
+
+impl EnrichSource {
+    /// The documents of the resolver and of the enrichments.
+    ///
+    /// # Errors
+    /// `Config` when one of them cannot be read.
+    pub fn documents(&self) -> Result<(String, EnrichmentConfigs)> {
+        let resolver = document::read("--iglu-config", &self.iglu_config)?;
+        let enrichments = match &self.enrichments {
+            Some(value) if std::path::Path::new(value).is_dir() => {
+                EnrichmentConfigs::from_folder(std::path::Path::new(value))?
+            }
+            Some(value) => EnrichmentConfigs::from_json(&document::read("--enrichments", value)?)?,
+            None => EnrichmentConfigs::default(),
+        };
+        Ok((resolver, enrichments))
+    }
+}
+
+impl EnrichArguments {
+    /// Runs the job.
+    ///
+    /// # Errors
+    /// When an option cannot be used or the job fails; nothing is committed then.
+    pub fn run(&self) -> Result<JobReport> {
+        let (resolver, enrichments) = self.source.documents()?;
+        EnrichJob {
+            input: self.source.input_folder.clone(),
+            format: self.source.input_format.clone(),
+            output: self.output_folder.clone(),
+            bad: self.bad_folder.clone(),
+            errors: self.errors_folder.clone(),
+            enrichments,
+            resolver,
+            etl_tstamp_ms: self.source.etl_timestamp,
+            v_etl: self.source.etl_version.clone(),
+            options: self.shared.job_options()?,
+        }
+        .run()
+    }
+}

@@ -1,0 +1,58 @@
+//! `camonica-engine etl`: enrich and shred in one go; the shred half needs no scan of its own.
+
+use clap::Args;
+
+use super::enrich::EnrichSource;
+use super::shared::SharedArguments;
+use crate::error::Result;
+use crate::job::{EtlJob, JobReport};
+
+/// Options of `etl`.
+#[derive(Debug, Args)]
+pub struct EtlArguments {
+    /// What is enriched, and how
+    #[command(flatten)]
+    pub source: EnrichSource,
+    /// Folder for enriched events
+    #[arg(long)]
+    pub enriched_folder: String,
+    /// Folder for bad rows of enrich
+    #[arg(long)]
+    pub enriched_bad_folder: String,
+    /// Folder for bad rows of unexpected errors, with --continue-on-unexpected-error
+    #[arg(long, requires = "continue_on_unexpected_error")]
+    pub errors_folder: Option<String>,
+    /// Folder for atomic-events and shredded-types
+    #[arg(long)]
+    pub shredded_folder: String,
+    /// Folder for bad rows of shred
+    #[arg(long)]
+    pub shredded_bad_folder: String,
+    #[command(flatten)]
+    shared: SharedArguments,
+}
+
+impl EtlArguments {
+    /// Runs the job.
+    ///
+    /// # Errors
+    /// When an option cannot be used or the job fails.
+    pub fn run(&self) -> Result<JobReport> {
+        let (resolver, enrichments) = self.source.documents()?;
+        EtlJob {
+            input: self.source.input_folder.clone(),
+            format: self.source.input_format.clone(),
+            enriched: self.enriched_folder.clone(),
+            enriched_bad: self.enriched_bad_folder.clone(),
+            errors: self.errors_folder.clone(),
+            shredded: self.shredded_folder.clone(),
+            shredded_bad: self.shredded_bad_folder.clone(),
+            enrichments,
+            resolver,
+            etl_tstamp_ms: self.source.etl_timestamp,
+            v_etl: self.source.etl_version.clone(),
+            options: self.shared.job_options()?,
+        }
+        .run()
+    }
+}

@@ -1,0 +1,240 @@
+//! The enrich job: raw collector logs in; enriched events and bad rows out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::manifest::{self, Manifest};
+use super::options::JobOptions;
+use super::record::{RecordKernel, RecordOutput, RecordPlace};
+use super::report::{EnrichCounts, JobReport};
+use super::shared;
+use crate::collector::CollectorFormat;
+use crate::dedup::keys::{KeyTable, KeyWriter};
+use crate::enrichment::config::EnrichmentConfigs;
+use crate::enrichment::{EnrichSettings, Enricher};
+use crate::error::Result;
+use crate::exec;
+use crate::iglu::Resolver;
+use crate::input::{Chunk, Framing, Snapshot};
+use crate::output::{Begun, Ending, JobOutput, OutputRoot, PartWriter};
+use crate::store::Location;
+
+/// The enrich job.
+#[derive(Debug, Clone)]
+pub struct EnrichJob {
+    /// Folder, glob or comma-separated list of these.
+    pub input: String,
+    /// Name of the collector format.
+    pub format: String,
+    /// Folder for enriched events.
+    pub output: String,
+    /// Folder for bad rows.
+    pub bad: String,
+    /// Folder for bad rows of unexpected exceptions; without it they are bad rows like others.
+    pub errors: Option<String>,
+    /// Configurations of enrichments.
+    pub enrichments: EnrichmentConfigs,
+    /// Text of the resolver configuration.
+    pub resolver: String,
+    /// Time of the run, milliseconds since the epoch.
+    pub etl_tstamp_ms: i64,
+    /// Value of `v_etl`; absent: our own name and version.
+    pub v_etl: Option<String>,
+    /// Settings that all jobs share.
+    pub options: JobOptions,
+}
+
+/// Base64 lines of which nothing can be decoded are passed over, as elephant-bird passes them over.
+const UNDECODABLE_LINE: &str = "undecodable base64 line";
+
+impl EnrichJob {
+    /// Runs the job.
+    ///
+    /// # Errors
+    /// When the job cannot go on; nothing of its output is visible then.
+    pub fn run(&self) -> Result<JobReport> {
+        self.run_with_keys(None)
+    }
+
+    /// Runs the job and adds the ids of the enriched events to `keys`.
+    pub(super) fn run_with_keys(&self, keys: Option<&KeyTable>) -> Result<JobReport> {
+        let started = Instant::now();
+        let format = CollectorFormat::parse(&self.format)?;
+        let resolver = Arc::new(Resolver::from_config(&self.resolver)?);
+        let settings = EnrichSettings {
+            v_etl: self
+                .v_etl
+                .clone()
+                .unwrap_or_else(manifest::engine_name_and_version),
+            etl_tstamp_ms: self.etl_tstamp_ms,
+        };
+        let enricher = Enricher::new(Arc::clone(&resolver), settings, self.enrichments.clone())?;
+        let store = self.options.open_store();
+        let framing = if format.is_binary() {
+            Framing::Thrift
+        } else {
+            Framing::Lines
+        };
+        let snapshot = Snapshot::take(&store, &[&self.input], framing)?;
+
+        let good = Location::parse(&self.output)?;
+        let run_id = self.options.run_id(&good);
+        let mut roots = vec![
+            OutputRoot::new(good.clone()).with_compression(self.options.compression),
+            OutputRoot::new(Location::parse(&self.bad)?),
+        ];
+        if let Some(errors) = &self.errors {
+            roots.push(OutputRoot::new(Location::parse(errors)?));
+        }
+        let mut folders = vec![self.output.as_str(), &self.bad];
+        folders.extend(self.errors.as_deref());
+        let settings = shared::output_settings("enrich", &run_id, roots, &self.options)?;
+        let output = match JobOutput::begin(store.clone(), settings)? {
+            Begun::Ready(output) => output,
+            Begun::Finished(finished) => return manifest::report_of_finished(&finished, &folders),
+        };
+        let writers = Writers {
+            good: output.writer(0, "", Ending::Enriched)?,
+            bad: output.writer(1, "", Ending::Text)?,
+            errors: self
+                .errors
+                .as_ref()
+                .map(|_| output.writer(2, "", Ending::Text))
+                .transpose()?,
+        };
+        let failure_tstamp = self.options.failure_tstamp();
+        let kernel = RecordKernel {
+            format: &format,
+            resolver: &resolver,
+            enricher: &enricher,
+            run: self.options.run_key(&good),
+            failure_tstamp: &failure_tstamp,
+            separates_errors: self.errors.is_some(),
+        };
+
+        let progress = self.options.progress.start("enrich", snapshot.total_bytes);
+        let outcome = exec::run(
+            &snapshot,
+            framing,
+            &self.options.exec_options(),
+            progress.as_ref(),
+            |object| store.open(&object.entry),
+            |_| {
+                Ok(Worker {
+                    out: RecordOutput::default(),
+                    keys: keys.map(KeyTable::writer),
+                })
+            },
+            |worker, chunk| {
+                let before = (
+                    worker.out.counts.records,
+                    worker.out.counts.good,
+                    worker.out.counts.bad_rows(),
+                );
+                worker.enrich(&kernel, &snapshot, chunk);
+                worker.hand_over(&writers)?;
+                let counts = &worker.out.counts;
+                progress.add(
+                    0,
+                    counts.records - before.0,
+                    counts.good - before.1,
+                    counts.bad_rows() - before.2,
+                );
+                Ok(())
+            },
+        );
+        progress.finish();
+        let outcome = outcome?;
+        let mut counts = EnrichCounts::default();
+        for worker in &outcome.workers {
+            counts.add(&worker.out.counts);
+        }
+        if outcome.undecodable_lines > 0 {
+            counts.records += outcome.undecodable_lines;
+            counts.ignore(UNDECODABLE_LINE, outcome.undecodable_lines);
+        }
+        counts.check()?;
+        drop(outcome.workers);
+        drop(writers);
+
+        let mut report = JobReport {
+            job: "enrich",
+            run_id: run_id.clone(),
+            input_objects: snapshot.objects.len() as u64,
+            input_bytes: snapshot.total_bytes,
+            corrupt: shared::corrupt_objects(&snapshot, &outcome.corrupt),
+            ..JobReport::default()
+        };
+        report.stage("enrich", started.elapsed());
+        let committing = Instant::now();
+        let finished = output.commit(|files| {
+            Manifest {
+                manifest_version: 1,
+                engine: manifest::engine_name_and_version(),
+                job: "enrich",
+                run_id: &run_id,
+                inputs: manifest::inputs(&snapshot),
+                outputs: manifest::outputs(files, &["good", "bad", "errors"]),
+                enrich: Some(&counts),
+                shred: None,
+                corrupt: &report.corrupt,
+            }
+            .to_bytes()
+        })?;
+        report.outputs = shared::folder_reports(&finished.files, &folders);
+        report.stage("commit enriched", committing.elapsed());
+        report.enrich = Some(counts);
+        Ok(report)
+    }
+}
+
+struct Writers {
+    good: Arc<PartWriter>,
+    bad: Arc<PartWriter>,
+    errors: Option<Arc<PartWriter>>,
+}
+
+struct Worker<'k> {
+    out: RecordOutput,
+    keys: Option<KeyWriter<'k>>,
+}
+
+impl Worker<'_> {
+    fn enrich(&mut self, kernel: &RecordKernel<'_>, snapshot: &Snapshot, chunk: &mut Chunk) {
+        let object = &snapshot.objects[chunk.object as usize].relative;
+        for record in chunk.records() {
+            let place = RecordPlace {
+                object,
+                offset: record.offset,
+                index: record.index,
+            };
+            kernel.enrich(record.bytes, place, &mut self.out);
+        }
+    }
+
+    fn hand_over(&mut self, writers: &Writers) -> Result<()> {
+        let out = &mut self.out;
+        for (bytes, rows, writer) in [
+            (&mut out.good, &mut out.good_rows, Some(&writers.good)),
+            (&mut out.bad, &mut out.bad_rows, Some(&writers.bad)),
+            (
+                &mut out.errors,
+                &mut out.error_rows,
+                writers.errors.as_ref(),
+            ),
+        ] {
+            if let (Some(writer), 1..) = (writer, *rows) {
+                writer.append(bytes, *rows)?;
+            }
+            bytes.clear();
+            *rows = 0;
+        }
+        if let Some(keys) = &mut self.keys {
+            for id in &out.event_ids {
+                keys.add(id.as_bytes());
+            }
+        }
+        out.event_ids.clear();
+        Ok(())
+    }
+}

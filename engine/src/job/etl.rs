@@ -1,0 +1,102 @@
+//! Enrich and shred in one go: ids are gathered while events are enriched, so the shred half needs no scan and reads each
+//! enriched line once.
+
+use super::options::JobOptions;
+use super::report::JobReport;
+use super::shred::Scanned;
+use super::{EnrichJob, ShredJob};
+use crate::dedup::keys::{EventKeyHasher, KeyTable};
+use crate::enrichment::config::EnrichmentConfigs;
+use crate::error::Result;
+use crate::store::{Location, Store};
+
+/// The fused job.
+#[derive(Debug, Clone)]
+pub struct EtlJob {
+    /// Folder, glob or comma-separated list of these with raw logs.
+    pub input: String,
+    /// Name of the collector format.
+    pub format: String,
+    /// Folder for enriched events.
+    pub enriched: String,
+    /// Folder for bad rows of enrich.
+    pub enriched_bad: String,
+    /// Folder for bad rows of unexpected exceptions.
+    pub errors: Option<String>,
+    /// Parent of `atomic-events` and `shredded-types`.
+    pub shredded: String,
+    /// Folder for bad rows of shred.
+    pub shredded_bad: String,
+    /// Configurations of enrichments.
+    pub enrichments: EnrichmentConfigs,
+    /// Text of the resolver configuration.
+    pub resolver: String,
+    /// Time of the run, milliseconds since the epoch.
+    pub etl_tstamp_ms: i64,
+    /// Value of `v_etl`; absent: our own name and version.
+    pub v_etl: Option<String>,
+    /// Settings that all jobs share.
+    pub options: JobOptions,
+}
+
+impl EtlJob {
+    /// Runs both halves. The enriched output is committed before the shred half begins; when that fails, a second run of the
+    /// same run id takes the enriched output as it is.
+    ///
+    /// # Errors
+    /// When a half cannot go on; nothing of the output of that half is visible then.
+    pub fn run(&self) -> Result<JobReport> {
+        let enriched = Location::parse(&self.enriched)?;
+        let options = JobOptions {
+            run_id: Some(self.options.run_id(&enriched)),
+            ..self.options.clone()
+        };
+        let shred = ShredJob {
+            input: self.enriched.clone(),
+            output: self.shredded.clone(),
+            bad: self.shredded_bad.clone(),
+            resolver: self.resolver.clone(),
+            options: options.clone(),
+        };
+        let store = options.open_store();
+        if is_committed(
+            &store,
+            &enriched,
+            options.run_id.as_deref().unwrap_or_default(),
+        )? {
+            let mut report = shred.run()?;
+            report.job = "etl";
+            return Ok(report);
+        }
+        let keys = KeyTable::new(EventKeyHasher::random()?);
+        let mut report = EnrichJob {
+            input: self.input.clone(),
+            format: self.format.clone(),
+            output: self.enriched.clone(),
+            bad: self.enriched_bad.clone(),
+            errors: self.errors.clone(),
+            enrichments: self.enrichments.clone(),
+            resolver: self.resolver.clone(),
+            etl_tstamp_ms: self.etl_tstamp_ms,
+            v_etl: self.v_etl.clone(),
+            options,
+        }
+        .run_with_keys(Some(&keys))?;
+        report.absorb(shred.run_scanned(Some(Scanned::of(keys)))?);
+        report.job = "etl";
+        Ok(report)
+    }
+}
+
+/// Whether `folder` holds the committed output of an enrich job of this run.
+fn is_committed(store: &Store, folder: &Location, run_id: &str) -> Result<bool> {
+    let Some(_) = store.head(&folder.join("_SUCCESS"))? else {
+        return Ok(false);
+    };
+    let Some(entry) = store.head(&folder.join("_SUCCESS.manifest.json"))? else {
+        return Ok(false);
+    };
+    let bytes = store.read_to_vec(&entry.location)?;
+    let manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    Ok(manifest["job"] == "enrich" && manifest["run_id"] == run_id)
+}

@@ -1,0 +1,193 @@
+//! The kernel of the enrich job: one record of a raw log becomes enriched lines and bad rows.
+//!
+//! Keeps `EtlPipeline.processEvents` (scala-common-enrich 0.34.0): a record that a collector format or an adapter
+//! refuses is one bad row; otherwise each raw event is good or bad on its own; an unexpected exception makes one bad
+//! row of the whole record, also where some of its events were good.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::report::EnrichCounts;
+use crate::adapter::{self, AdapterFailure};
+use crate::collector::{CollectorFormat, Parsed};
+use crate::enrichment::{EnrichFailure, Enricher};
+use crate::event::bad_row::write_enrich_bad_row;
+use crate::event::fields::Field;
+use crate::iglu::Resolver;
+use crate::text::ids::RunKey;
+
+/// What all records of a job share.
+#[derive(Debug)]
+pub struct RecordKernel<'j> {
+    /// The collector format of the input.
+    pub format: &'j CollectorFormat,
+    /// Looks up the schemas that adapters need.
+    pub resolver: &'j Resolver,
+    /// Enriches raw events.
+    pub enricher: &'j Enricher,
+    /// Event ids of this run.
+    pub run: RunKey,
+    /// The time that all bad rows of the job carry.
+    pub failure_tstamp: &'j str,
+    /// Whether bad rows of unexpected exceptions go to their own output.
+    pub separates_errors: bool,
+}
+
+/// Where a record stands: the relative key of its object, the offset of its line or block, its index in it.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordPlace<'p> {
+    /// Key of the object relative to the input.
+    pub object: &'p str,
+    /// Byte offset in the decompressed object.
+    pub offset: u64,
+    /// Index within a block.
+    pub index: u32,
+}
+
+/// Lines made from records, and their counts. One for each worker.
+#[derive(Debug, Default)]
+pub struct RecordOutput {
+    /// Enriched lines.
+    pub good: Vec<u8>,
+    /// Number of enriched lines in `good`.
+    pub good_rows: u64,
+    /// Bad rows.
+    pub bad: Vec<u8>,
+    /// Number of rows in `bad`.
+    pub bad_rows: u64,
+    /// Bad rows of unexpected exceptions, where they are kept apart.
+    pub errors: Vec<u8>,
+    /// Number of rows in `errors`.
+    pub error_rows: u64,
+    /// Event ids of the enriched lines, one after the other.
+    pub event_ids: Vec<String>,
+    /// Counts.
+    pub counts: EnrichCounts,
+}
+
+impl RecordKernel<'_> {
+    /// Enriches one record.
+    pub fn enrich(&self, record: &[u8], place: RecordPlace<'_>, out: &mut RecordOutput) {
+        out.counts.records += 1;
+        let text: Cow<'_, str> = if self.format.is_binary() {
+            Cow::Borrowed("")
+        } else {
+            String::from_utf8_lossy(record)
+        };
+        let parsed = if self.format.is_binary() {
+            self.format.parse_record(record)
+        } else {
+            self.format.parse_line(&text)
+        };
+        let line = || -> Cow<'_, str> {
+            if self.format.is_binary() {
+                Cow::Owned(STANDARD.encode(record))
+            } else {
+                Cow::Borrowed(&text)
+            }
+        };
+        let payload = match parsed {
+            Parsed::Ignored(rule) => {
+                out.counts.ignore(rule, 1);
+                return;
+            }
+            Parsed::Bad(messages) => {
+                out.counts.failed_whole += 1;
+                self.bad_row(&line(), &messages, out);
+                return;
+            }
+            Parsed::Payload(payload) => payload,
+        };
+        let raw_events = match adapter::raw_events(payload, self.resolver) {
+            Ok(raw_events) => raw_events,
+            Err(failure) => {
+                out.counts.failed_whole += 1;
+                let is_unexpected = matches!(failure, AdapterFailure::Unexpected { .. });
+                let messages = failure.into_messages();
+                if is_unexpected {
+                    self.unexpected(&line(), &messages, out);
+                } else {
+                    self.bad_row(&line(), &messages, out);
+                }
+                return;
+            }
+        };
+
+        // An unexpected exception in one event takes back what the record has written so far.
+        let start = Mark::of(out);
+        for (index, raw_event) in raw_events.iter().enumerate() {
+            let id = self.run.uuid(&[
+                b"event",
+                place.object.as_bytes(),
+                &place.offset.to_le_bytes(),
+                &place.index.to_le_bytes(),
+                &(index as u64).to_le_bytes(),
+            ]);
+            match self.enricher.enrich(raw_event, id) {
+                Ok(event) => {
+                    event.write_tsv(&mut out.good);
+                    out.good_rows += 1;
+                    out.counts.good += 1;
+                    out.event_ids
+                        .push(event.get(Field::EventId).unwrap_or_default().to_owned());
+                }
+                Err(EnrichFailure::Rejected(messages)) => {
+                    out.counts.bad += 1;
+                    self.bad_row(&line(), &messages, out);
+                }
+                Err(EnrichFailure::Unexpected(exception)) => {
+                    start.restore(out);
+                    out.counts.failed_whole += 1;
+                    self.unexpected(&line(), &[exception], out);
+                    return;
+                }
+            }
+        }
+        out.counts.expanded += 1;
+        out.counts.raw_events += raw_events.len() as u64;
+    }
+
+    fn bad_row(&self, line: &str, messages: &[String], out: &mut RecordOutput) {
+        write_enrich_bad_row(line, messages, self.failure_tstamp, &mut out.bad);
+        out.bad_rows += 1;
+    }
+
+    /// A bad row of an unexpected exception.
+    fn unexpected(&self, line: &str, messages: &[String], out: &mut RecordOutput) {
+        if self.separates_errors {
+            write_enrich_bad_row(line, messages, self.failure_tstamp, &mut out.errors);
+            out.error_rows += 1;
+        } else {
+            self.bad_row(line, messages, out);
+        }
+    }
+}
+
+/// How far an output was filled.
+struct Mark {
+    good: (usize, u64, u64),
+    bad: (usize, u64, u64),
+    event_ids: usize,
+}
+
+impl Mark {
+    fn of(out: &RecordOutput) -> Self {
+        Self {
+            good: (out.good.len(), out.good_rows, out.counts.good),
+            bad: (out.bad.len(), out.bad_rows, out.counts.bad),
+            event_ids: out.event_ids.len(),
+        }
+    }
+
+    fn restore(self, out: &mut RecordOutput) {
+        out.good.truncate(self.good.0);
+        out.good_rows = self.good.1;
+        out.counts.good = self.good.2;
+        out.bad.truncate(self.bad.0);
+        out.bad_rows = self.bad.1;
+        out.counts.bad = self.bad.2;
+        out.event_ids.truncate(self.event_ids);
+    }
+}

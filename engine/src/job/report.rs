@@ -1,0 +1,355 @@
+//! What a job counted and wrote: the summary that a person reads, and the manifest that is committed with the output.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Counts of an enrich job, over all workers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrichCounts {
+    /// Records read: lines, or Thrift records.
+    pub records: u64,
+    /// Records ignored, by the name of the rule.
+    pub ignored: BTreeMap<String, u64>,
+    /// Records that ended as one bad row before they were events (or by an unexpected exception).
+    pub failed_whole: u64,
+    /// Records that were taken apart into raw events.
+    pub expanded: u64,
+    /// Raw events of the expanded records.
+    pub raw_events: u64,
+    /// Raw events that became enriched events.
+    pub good: u64,
+    /// Raw events that became bad rows.
+    pub bad: u64,
+}
+
+impl EnrichCounts {
+    /// Adds another worker's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        for (rule, count) in &other.ignored {
+            *self.ignored.entry(rule.clone()).or_default() += count;
+        }
+        self.failed_whole += other.failed_whole;
+        self.expanded += other.expanded;
+        self.raw_events += other.raw_events;
+        self.good += other.good;
+        self.bad += other.bad;
+    }
+
+    /// Counts records that a rule tells to ignore.
+    pub fn ignore(&mut self, rule: &str, records: u64) {
+        match self.ignored.get_mut(rule) {
+            Some(count) => *count += records,
+            None => {
+                self.ignored.insert(rule.to_owned(), records);
+            }
+        }
+    }
+
+    /// Bad rows written: one for each record that failed whole and one for each raw event that failed.
+    pub fn bad_rows(&self) -> u64 {
+        self.failed_whole + self.bad
+    }
+
+    /// Records that a rule told to ignore.
+    pub fn ignored_total(&self) -> u64 {
+        self.ignored.values().sum()
+    }
+
+    /// Invariant 1: every record and every raw event is accounted for.
+    ///
+    /// # Errors
+    /// `Internal`, with the sums, when they do not close.
+    pub fn check(&self) -> Result<()> {
+        let records = self.ignored_total() + self.failed_whole + self.expanded;
+        if self.records != records || self.raw_events != self.good + self.bad {
+            return Err(Error::internal(format!(
+                "the sums of the enrich job do not close, nothing was committed: {self:?}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Counts of a shred job, over all workers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShredCounts {
+    /// Lines read.
+    pub lines: u64,
+    /// Events in the output: atomic lines.
+    pub good: u64,
+    /// Lines that became bad rows.
+    pub bad: u64,
+    /// Events that vanished: same id and fingerprint as another one.
+    pub natural_duplicates: u64,
+    /// Events that vanished: known from an earlier run.
+    pub cross_batch_duplicates: u64,
+    /// Events among the good that got a new id: same id, another fingerprint.
+    pub synthetic_duplicates: u64,
+    /// Shredded JSON lines written.
+    pub shredded: u64,
+    /// Ids that occur more than once.
+    pub candidate_ids: u64,
+    /// Lines that waited for the decision about their id.
+    pub waiting_lines: u64,
+    /// Bytes of these lines.
+    pub waiting_bytes: u64,
+    /// Bytes of the keys that the scan gathered.
+    pub key_bytes: u64,
+}
+
+impl ShredCounts {
+    /// Adds another worker's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.lines += other.lines;
+        self.good += other.good;
+        self.bad += other.bad;
+        self.natural_duplicates += other.natural_duplicates;
+        self.cross_batch_duplicates += other.cross_batch_duplicates;
+        self.synthetic_duplicates += other.synthetic_duplicates;
+        self.shredded += other.shredded;
+        self.candidate_ids += other.candidate_ids;
+        self.waiting_lines += other.waiting_lines;
+        self.waiting_bytes += other.waiting_bytes;
+        self.key_bytes += other.key_bytes;
+    }
+
+    /// Invariant 1: every line is accounted for.
+    ///
+    /// # Errors
+    /// `Internal`, with the sums, when they do not close.
+    pub fn check(&self) -> Result<()> {
+        let lines = self.good + self.bad + self.natural_duplicates + self.cross_batch_duplicates;
+        if self.lines != lines {
+            return Err(Error::internal(format!(
+                "the sums of the shred job do not close, nothing was committed: {self:?}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// An input object that was damaged and skipped from some place on, on the operator's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorruptObject {
+    /// The object.
+    pub object: String,
+    /// What was wrong, with the offset.
+    pub reason: String,
+}
+
+/// Rows and bytes of one folder of the output.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FolderReport {
+    /// Where it is.
+    pub folder: String,
+    /// Part files.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Stored bytes.
+    pub bytes: u64,
+}
+
+/// What a finished job did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct JobReport {
+    /// `enrich`, `shred` or `etl`.
+    pub job: &'static str,
+    /// The run.
+    pub run_id: String,
+    /// Input objects.
+    pub input_objects: u64,
+    /// Stored bytes of the input.
+    pub input_bytes: u64,
+    /// Counts of the enrich half.
+    pub enrich: Option<EnrichCounts>,
+    /// Counts of the shred half.
+    pub shred: Option<ShredCounts>,
+    /// Damaged objects, if the job was told to skip them.
+    pub corrupt: Vec<CorruptObject>,
+    /// What was written, by folder.
+    pub outputs: Vec<FolderReport>,
+    /// Time of each stage.
+    pub stages: Vec<StageTime>,
+}
+
+/// How long one stage took.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageTime {
+    /// Name of the stage.
+    pub stage: &'static str,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+impl JobReport {
+    /// Notes the time of a stage.
+    pub fn stage(&mut self, stage: &'static str, time: Duration) {
+        self.stages.push(StageTime {
+            stage,
+            seconds: time.as_secs_f64(),
+        });
+    }
+
+    /// Appends the report of a job that ran after this one in the same process.
+    pub fn absorb(&mut self, other: Self) {
+        self.enrich = self.enrich.take().or(other.enrich);
+        self.shred = self.shred.take().or(other.shred);
+        self.corrupt.extend(other.corrupt);
+        self.outputs.extend(other.outputs);
+        self.stages.extend(other.stages);
+    }
+
+    /// The table that ends a run on a terminal: one line a figure, then the outputs.
+    pub fn to_table(&self) -> String {
+        let mut rows: Vec<(String, String)> = vec![
+            ("run".into(), self.run_id.clone()),
+            (
+                "input".into(),
+                format!(
+                    "{} objects, {}",
+                    grouped(self.input_objects),
+                    megabytes(self.input_bytes)
+                ),
+            ),
+        ];
+        if let Some(counts) = &self.enrich {
+            rows.push(("records".into(), grouped(counts.records)));
+            for (rule, count) in &counts.ignored {
+                rows.push((format!("  ignored: {rule}"), grouped(*count)));
+            }
+            rows.push(("  failed whole".into(), grouped(counts.failed_whole)));
+            rows.push(("  expanded".into(), grouped(counts.expanded)));
+            rows.push(("raw events".into(), grouped(counts.raw_events)));
+            rows.push(("  enriched".into(), grouped(counts.good)));
+            rows.push(("  bad".into(), grouped(counts.bad)));
+        }
+        if let Some(counts) = &self.shred {
+            rows.push(("enriched lines".into(), grouped(counts.lines)));
+            rows.push(("  good".into(), grouped(counts.good)));
+            rows.push(("  bad".into(), grouped(counts.bad)));
+            rows.push((
+                "  natural duplicates".into(),
+                grouped(counts.natural_duplicates),
+            ));
+            rows.push((
+                "  cross-batch duplicates".into(),
+                grouped(counts.cross_batch_duplicates),
+            ));
+            rows.push((
+                "synthetic duplicates".into(),
+                grouped(counts.synthetic_duplicates),
+            ));
+            rows.push(("shredded JSONs".into(), grouped(counts.shredded)));
+            rows.push((
+                "moved by deduplication".into(),
+                format!(
+                    "{} of keys, {} of lines",
+                    megabytes(counts.key_bytes),
+                    megabytes(counts.waiting_bytes)
+                ),
+            ));
+        }
+        for corrupt in &self.corrupt {
+            rows.push((
+                "corrupt, skipped".into(),
+                format!("{} ({})", corrupt.object, corrupt.reason),
+            ));
+        }
+        for stage in &self.stages {
+            rows.push((
+                format!("time: {}", stage.stage),
+                format!("{:.2} s", stage.seconds),
+            ));
+        }
+        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let mut table = String::new();
+        for (name, value) in rows {
+            table.push_str(&format!("{name:<width$}  {value}\n"));
+        }
+        table.push_str("outputs\n");
+        for output in &self.outputs {
+            table.push_str(&format!(
+                "  {}  {} rows, {} files, {}\n",
+                output.folder,
+                grouped(output.rows),
+                grouped(output.files),
+                megabytes(output.bytes)
+            ));
+        }
+        table
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as decimal megabytes.
+fn megabytes(bytes: u64) -> String {
+    format!("{:.2} MB", bytes as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_that_do_not_close_are_refused() {
+        let mut counts = EnrichCounts {
+            records: 3,
+            failed_whole: 1,
+            expanded: 1,
+            raw_events: 2,
+            good: 1,
+            bad: 1,
+            ..EnrichCounts::default()
+        };
+        assert_eq!(
+            counts.check().unwrap_err().kind(),
+            crate::ErrorKind::Internal
+        );
+        counts.ignore("header line", 1);
+        counts.check().unwrap();
+        counts.good = 0;
+        assert!(counts.check().is_err());
+
+        let mut shred = ShredCounts {
+            lines: 4,
+            good: 2,
+            bad: 1,
+            natural_duplicates: 1,
+            ..ShredCounts::default()
+        };
+        shred.check().unwrap();
+        shred.lines = 5;
+        assert!(shred.check().is_err());
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

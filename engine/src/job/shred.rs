@@ -1,0 +1,354 @@
+//! The shred job: enriched events in; atomic events, shredded JSONs and bad rows out, each event once.
+
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::manifest::{self, Manifest};
+use super::options::JobOptions;
+use super::report::{JobReport, ShredCounts};
+use super::rows::{BAD, RowBuffers};
+use super::shared;
+use crate::dedup::Place;
+use crate::dedup::keys::{Candidates, EventKeyHasher, KeyTable};
+use crate::dedup::resolve::resolve_group;
+use crate::dedup::waiting::{Waiting, WaitingLine};
+use crate::error::{Error, Result};
+use crate::event::bad_row::write_bad_row;
+use crate::event::fields::Field;
+use crate::exec;
+use crate::iglu::Resolver;
+use crate::input::{Chunk, Framing, Snapshot, decode_utf8};
+use crate::output::{Begun, Ending, JobOutput, OutputRoot, PartWriter};
+use crate::shred::columns::column_bytes;
+use crate::shred::{ATOMIC_FOLDER, Columns, TYPES_FOLDER, shred_line};
+use crate::store::{Location, Store};
+use crate::text::ids::RunKey;
+
+/// The shred job.
+#[derive(Debug, Clone)]
+pub struct ShredJob {
+    /// Folder, glob or comma-separated list of these.
+    pub input: String,
+    /// Parent of `atomic-events` and `shredded-types`.
+    pub output: String,
+    /// Folder for bad rows.
+    pub bad: String,
+    /// Text of the resolver configuration.
+    pub resolver: String,
+    /// Settings that all jobs share.
+    pub options: JobOptions,
+}
+
+/// Which ids occur more than once, and what it took to know.
+pub(super) struct Scanned {
+    candidates: Candidates,
+    key_bytes: u64,
+}
+
+impl Scanned {
+    /// The candidates of a table of keys.
+    pub(super) fn of(keys: KeyTable) -> Self {
+        let key_bytes = keys.bytes();
+        Self {
+            candidates: keys.into_candidates(),
+            key_bytes,
+        }
+    }
+}
+
+impl ShredJob {
+    /// Runs the job.
+    ///
+    /// # Errors
+    /// When the job cannot go on; nothing of its output is visible then.
+    pub fn run(&self) -> Result<JobReport> {
+        self.run_scanned(None)
+    }
+
+    /// Runs the job; `scanned` saves the scan where another stage has seen all ids already.
+    pub(super) fn run_scanned(&self, scanned: Option<Scanned>) -> Result<JobReport> {
+        let resolver = Resolver::from_config(&self.resolver)?;
+        let store = self.options.open_store();
+        let snapshot = Snapshot::take(&store, &[&self.input], Framing::Lines)?;
+        let good = Location::parse(&self.output)?;
+        let run_id = self.options.run_id(&good);
+        let roots = vec![
+            OutputRoot::new(good.clone())
+                .with_success_folders([ATOMIC_FOLDER, TYPES_FOLDER])
+                .with_compression(self.options.compression),
+            OutputRoot::new(Location::parse(&self.bad)?),
+        ];
+        let folders = [self.output.as_str(), &self.bad];
+        let settings = shared::output_settings("shred", &run_id, roots, &self.options)?;
+        let output = match JobOutput::begin(store.clone(), settings)? {
+            Begun::Ready(output) => output,
+            Begun::Finished(finished) => return manifest::report_of_finished(&finished, &folders),
+        };
+        let mut report = JobReport {
+            job: "shred",
+            run_id: run_id.clone(),
+            input_objects: snapshot.objects.len() as u64,
+            input_bytes: snapshot.total_bytes,
+            ..JobReport::default()
+        };
+
+        let scanned = match scanned {
+            Some(scanned) => scanned,
+            None => {
+                let started = Instant::now();
+                let scanned = self.scan(&store, &snapshot)?;
+                report.stage("scan", started.elapsed());
+                scanned
+            }
+        };
+
+        let started = Instant::now();
+        let stage = Stage {
+            job: self,
+            snapshot: &snapshot,
+            resolver: &resolver,
+            output: &output,
+            candidates: &scanned.candidates,
+            bad: output.writer(BAD, "", Ending::Text)?,
+            failure_tstamp: self.options.failure_tstamp(),
+        };
+        let waiting = Waiting::new(EventKeyHasher::random()?);
+        let (mut counts, corrupt) = stage.shred(&store, &waiting)?;
+        report.stage("shred", started.elapsed());
+
+        let started = Instant::now();
+        counts.candidate_ids = scanned.candidates.len() as u64;
+        counts.key_bytes = scanned.key_bytes;
+        counts.natural_duplicates = waiting.natural_duplicates();
+        (counts.waiting_lines, counts.waiting_bytes) = waiting.added();
+        counts.add(&stage.resolve(waiting, &self.options.run_key(&good))?);
+        report.stage("resolve", started.elapsed());
+        drop(stage);
+        counts.check()?;
+
+        let started = Instant::now();
+        report.corrupt = shared::corrupt_objects(&snapshot, &corrupt);
+        let finished = output.commit(|files| {
+            Manifest {
+                manifest_version: 1,
+                engine: manifest::engine_name_and_version(),
+                job: "shred",
+                run_id: &run_id,
+                inputs: manifest::inputs(&snapshot),
+                outputs: manifest::outputs(files, &["good", "bad"]),
+                enrich: None,
+                shred: Some(&counts),
+                corrupt: &report.corrupt,
+            }
+            .to_bytes()
+        })?;
+        report.outputs = shared::folder_reports(&finished.files, &folders);
+        report.stage("commit shredded", started.elapsed());
+        report.shred = Some(counts);
+        Ok(report)
+    }
+
+    /// Reads the event id of every line, and nothing else.
+    fn scan(&self, store: &Store, snapshot: &Snapshot) -> Result<Scanned> {
+        let table = KeyTable::new(EventKeyHasher::random()?);
+        let progress = self.options.progress.start("scan", snapshot.total_bytes);
+        let outcome = exec::run(
+            snapshot,
+            Framing::Lines,
+            &self.options.exec_options(),
+            progress.as_ref(),
+            |object| store.open(&object.entry),
+            |_| Ok(table.writer()),
+            |keys, chunk| {
+                let mut lines = 0;
+                for line in chunk.lines() {
+                    lines += 1;
+                    if let Some(id) = column_bytes(line.bytes, Field::EventId as usize) {
+                        keys.add(id);
+                    }
+                }
+                progress.add(0, lines, 0, 0);
+                Ok(())
+            },
+        );
+        progress.finish();
+        drop(outcome?.workers);
+        Ok(Scanned::of(table))
+    }
+}
+
+/// What all workers of the shred stage share.
+struct Stage<'j> {
+    job: &'j ShredJob,
+    snapshot: &'j Snapshot,
+    resolver: &'j Resolver,
+    output: &'j JobOutput,
+    candidates: &'j Candidates,
+    bad: std::sync::Arc<PartWriter>,
+    failure_tstamp: String,
+}
+
+/// What one worker holds.
+struct Worker<'o> {
+    columns: Columns,
+    rows: RowBuffers<'o>,
+    bad: Vec<u8>,
+    bad_rows: u64,
+    counts: ShredCounts,
+}
+
+impl<'j> Stage<'j> {
+    fn worker(&self) -> Worker<'j> {
+        Worker {
+            columns: Columns::default(),
+            rows: RowBuffers::new(self.output),
+            bad: Vec::new(),
+            bad_rows: 0,
+            counts: ShredCounts::default(),
+        }
+    }
+
+    /// Shreds every line once; good lines whose id is a candidate wait.
+    fn shred(&self, store: &Store, waiting: &Waiting) -> Result<(ShredCounts, Vec<exec::Corrupt>)> {
+        let progress = self
+            .job
+            .options
+            .progress
+            .start("shred", self.snapshot.total_bytes);
+        let outcome = exec::run(
+            self.snapshot,
+            Framing::Lines,
+            &self.job.options.exec_options(),
+            progress.as_ref(),
+            |object| store.open(&object.entry),
+            |_| Ok(self.worker()),
+            |worker, chunk| {
+                let before = (worker.counts.lines, worker.counts.bad);
+                self.shred_chunk(worker, chunk, waiting);
+                self.hand_over(worker)?;
+                let (lines, bad) = (worker.counts.lines - before.0, worker.counts.bad - before.1);
+                progress.add(0, lines, lines - bad, bad);
+                Ok(())
+            },
+        );
+        progress.finish();
+        let outcome = outcome?;
+        let mut counts = ShredCounts::default();
+        for worker in outcome.workers {
+            counts.add(&worker.into_counts());
+        }
+        Ok((counts, outcome.corrupt))
+    }
+
+    fn shred_chunk(&self, worker: &mut Worker<'_>, chunk: &Chunk, waiting: &Waiting) {
+        for line in chunk.lines() {
+            worker.counts.lines += 1;
+            let text = decode_utf8(line.bytes);
+            match shred_line(&text, self.resolver, &mut worker.columns) {
+                Ok(event) if self.candidates.contains(event.event_id.as_bytes()) => {
+                    let place = Place {
+                        object: chunk.object,
+                        offset: line.offset,
+                        index: 0,
+                    };
+                    let waiting_line = WaitingLine {
+                        etl_tstamp_ms: event.etl_tstamp_ms,
+                        place,
+                        line: event.line.into(),
+                    };
+                    waiting.add(event.event_id, event.fingerprint, waiting_line);
+                }
+                Ok(event) => {
+                    worker.counts.good += 1;
+                    event.write(&worker.columns, None, &mut worker.rows);
+                }
+                Err(errors) => worker.bad_row(&text, &errors, &self.failure_tstamp),
+            }
+        }
+    }
+
+    /// Decides about the lines that wait, and writes those that stay.
+    fn resolve(&self, waiting: Waiting, run: &RunKey) -> Result<ShredCounts> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.job.options.workers)
+            .build()
+            .map_err(|error| {
+                Error::internal("cannot start the worker threads").with_source(error)
+            })?;
+        let name = |object: u32| {
+            self.snapshot
+                .objects
+                .get(object as usize)
+                .map(|object| object.relative.clone())
+                .unwrap_or_default()
+        };
+        pool.install(|| {
+            waiting
+                .into_partitions()
+                .into_par_iter()
+                .map(|groups| {
+                    let mut worker = self.worker();
+                    for (event_id, group) in groups {
+                        for resolved in resolve_group(&event_id, group, run, name) {
+                            self.write_resolved(
+                                &mut worker,
+                                &resolved.line.line,
+                                resolved.new_event_id.as_deref(),
+                            );
+                        }
+                        if worker.rows_are_many() {
+                            self.hand_over(&mut worker)?;
+                        }
+                    }
+                    self.hand_over(&mut worker)?;
+                    Ok(worker.into_counts())
+                })
+                .try_reduce(ShredCounts::default, |mut sum, counts| {
+                    sum.add(&counts);
+                    Ok(sum)
+                })
+        })
+    }
+
+    /// A line that waited was good; only a schema that has vanished since can make it bad now.
+    fn write_resolved(&self, worker: &mut Worker<'_>, line: &str, new_event_id: Option<&str>) {
+        match shred_line(line, self.resolver, &mut worker.columns) {
+            Ok(event) => {
+                worker.counts.good += 1;
+                worker.counts.synthetic_duplicates += u64::from(new_event_id.is_some());
+                event.write(&worker.columns, new_event_id, &mut worker.rows);
+            }
+            Err(errors) => worker.bad_row(line, &errors, &self.failure_tstamp),
+        }
+    }
+
+    fn hand_over(&self, worker: &mut Worker<'_>) -> Result<()> {
+        worker.rows.hand_over()?;
+        if worker.bad_rows > 0 {
+            self.bad.append(&worker.bad, worker.bad_rows)?;
+            worker.bad.clear();
+            worker.bad_rows = 0;
+        }
+        Ok(())
+    }
+}
+
+impl Worker<'_> {
+    fn bad_row(&mut self, line: &str, errors: &[crate::iglu::Message], failure_tstamp: &str) {
+        self.counts.bad += 1;
+        write_bad_row(line, errors, failure_tstamp, &mut self.bad);
+        self.bad_rows += 1;
+    }
+
+    /// Whether the rows should be handed over before more are made.
+    fn rows_are_many(&self) -> bool {
+        self.rows.bytes() + self.bad.len() > 1 << 20
+    }
+
+    fn into_counts(self) -> ShredCounts {
+        let mut counts = self.counts;
+        counts.shredded = self.rows.shredded;
+        counts
+    }
+}
