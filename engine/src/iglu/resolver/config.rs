@@ -36,9 +36,21 @@ pub(super) fn from_text(text: &str) -> Result<Resolver> {
         ))
     };
     let value = json::parse(text)
-        .map_err(|error| invalid(&parser_message(text, &error)))?
+        .map_err(|error| invalid(&without_token(&parser_message(text, &error))))?
         .ok_or_else(|| invalid("mapping resulted in null"))?;
     from_value(&value).map_err(|messages| config_error(&messages))
+}
+
+/// Takes the token out of `Unrecognized token '<token>'`: it may be a key whose quotes were forgotten.
+fn without_token(message: &str) -> String {
+    const START: &str = "Unrecognized token '";
+    let rest = message
+        .strip_prefix(START)
+        .and_then(|rest| rest.split_once('\''));
+    match rest {
+        Some((_, rest)) => format!("{START}...'{rest}"),
+        None => message.to_owned(),
+    }
 }
 
 pub(super) fn from_value(value: &Value<'_>) -> std::result::Result<Resolver, Vec<Message>> {
@@ -318,6 +330,14 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("s3cr3t"), "{error}");
+        let error = Resolver::from_config("{\"apikey\":s3cr3t}")
+            .unwrap_err()
+            .to_string();
+        assert!(!error.contains("s3cr3t"), "{error}");
+        assert_eq!(
+            without_token("Unrecognized token 's3cr3t': was expecting x at [Source: y]"),
+            "Unrecognized token '...': was expecting x at [Source: y]"
+        );
         let error = Resolver::from_config(" ").unwrap_err().to_string();
         assert_eq!(
             error,
