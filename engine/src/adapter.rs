@@ -7,6 +7,8 @@
 
 pub mod callrail;
 pub mod cloudfront_access_log;
+pub mod google_analytics;
+pub mod hubspot;
 pub mod iglu;
 pub mod mailchimp;
 pub mod mailgun;
@@ -90,6 +92,8 @@ const ADAPTERS: &[(&str, &str, Adapter)] = &[
     ("com.amazon.aws.cloudfront", "wd_access_log", cloudfront_access_log::raw_events),
     ("com.callrail", "v1", callrail::raw_events),
     ("com.getvero", "v1", vero::raw_events),
+    ("com.google.analytics", "v1", google_analytics::raw_events),
+    ("com.hubspot", "v1", hubspot::raw_events),
     ("com.mailchimp", "v1", mailchimp::raw_events),
     ("com.mailgun", "v1", mailgun::raw_events),
     ("com.mandrill", "v1", mandrill::raw_events),

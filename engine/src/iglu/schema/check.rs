@@ -10,7 +10,7 @@ use super::model::{
     NodeId, NumberRules, ObjectRules, STRING, StringRules, type_of,
 };
 use super::numbers::Num;
-use crate::json::{Number, Value};
+use crate::json::Value;
 
 /// Subschemas inside each other that this path follows; deeper instances are left to the slow path, which has a larger stack.
 const MAX_DEPTH: usize = 200;
@@ -101,13 +101,23 @@ impl<'s> Check<'s, '_, '_> {
             }
             Value::Number(value) => {
                 let allowed = node.types & (INTEGER | NUMBER);
-                if allowed == 0 || allowed == INTEGER && !value.is_integer() {
+                if allowed == 0 {
                     return false;
                 }
-                if let Some(rules) = &node.number
-                    && !number(rules, value)
-                {
-                    return false;
+                match &node.number {
+                    None => {
+                        if allowed == INTEGER && !value.is_integer() {
+                            return false;
+                        }
+                    }
+                    Some(rules) => {
+                        let value = Num::of(value);
+                        if allowed == INTEGER && matches!(value, Num::Double(_))
+                            || !number(rules, &value)
+                        {
+                            return false;
+                        }
+                    }
                 }
             }
             Value::Array(items) => {
@@ -295,8 +305,7 @@ fn is_short_enough(text: &str, max: Option<usize>) -> bool {
     })
 }
 
-fn number(rules: &NumberRules, number: &Number<'_>) -> bool {
-    let value = Num::of(number);
+fn number(rules: &NumberRules, value: &Num) -> bool {
     let above = |bound: &super::model::Bound| match value.compare(&bound.value) {
         Ordering::Less => false,
         Ordering::Equal => !bound.exclusive,

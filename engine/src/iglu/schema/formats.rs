@@ -305,14 +305,20 @@ fn is_uuid(text: &str) -> bool {
     groups == 5
 }
 
+/// The usual form, without a branch per byte.
 fn is_canonical_uuid(bytes: &[u8]) -> bool {
-    bytes.iter().enumerate().all(|(index, byte)| {
-        if matches!(index, 8 | 13 | 18 | 23) {
-            *byte == b'-'
-        } else {
-            byte.is_ascii_hexdigit()
-        }
-    })
+    let (mut good, mut hyphens) = (true, 0_u8);
+    for byte in bytes {
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 6;
+        let hyphen = *byte == b'-';
+        good &= digit | letter | hyphen;
+        hyphens += u8::from(hyphen);
+    }
+    good && hyphens == 4
+        && [8, 13, 18, 23]
+            .iter()
+            .all(|index| bytes.get(*index) == Some(&b'-'))
 }
 
 #[cfg(test)]

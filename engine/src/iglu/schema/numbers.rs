@@ -45,6 +45,19 @@ impl Num {
 
     /// The value of a legal JSON number token.
     pub(super) fn parse(token: &str) -> Self {
+        // the usual token: digits that cannot overflow
+        let digits = token.as_bytes();
+        if digits.len() <= 18 && !digits.is_empty() {
+            let (mut value, mut plain) = (0_i64, true);
+            for byte in digits {
+                let digit = byte.wrapping_sub(b'0');
+                plain &= digit < 10;
+                value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            }
+            if plain {
+                return Self::Int(value);
+            }
+        }
         if token.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
             return Self::Double(token.parse().unwrap_or(f64::NAN));
         }

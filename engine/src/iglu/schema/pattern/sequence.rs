@@ -17,9 +17,22 @@ pub(super) struct Sequences {
 
 #[derive(Debug)]
 struct Sequence {
-    steps: Vec<Step>,
+    parts: Vec<Part>,
     /// Whether the pattern ends in `$`.
     to_end: bool,
+}
+
+/// A step, made ready to run.
+#[derive(Debug)]
+enum Part {
+    /// Exactly these bytes.
+    Literal(Vec<u8>),
+    /// Between `min` and `max` bytes that the table knows.
+    Run {
+        table: Box<[bool; 256]>,
+        min: usize,
+        max: usize,
+    },
 }
 
 /// Between `min` and `max` bytes out of a set of ASCII characters.
@@ -89,24 +102,60 @@ impl Sequence {
                         .is_none_or(|next| !step.overlaps(next))
             }
         });
-        decided.then_some(Self { steps, to_end })
+        decided.then(|| Self {
+            parts: parts(&steps),
+            to_end,
+        })
     }
 
     fn is_match(&self, text: &[u8]) -> bool {
         let mut rest = text;
-        for step in &self.steps {
-            let taken = rest
-                .iter()
-                .take(step.max)
-                .take_while(|byte| step.contains(**byte))
-                .count();
-            if taken < step.min {
-                return false;
+        for part in &self.parts {
+            match part {
+                Part::Literal(bytes) => match rest.strip_prefix(bytes.as_slice()) {
+                    Some(tail) => rest = tail,
+                    None => return false,
+                },
+                Part::Run { table, min, max } => {
+                    let window = &rest[..rest.len().min(*max)];
+                    let taken = window
+                        .iter()
+                        .position(|byte| !table[usize::from(*byte)])
+                        .unwrap_or(window.len());
+                    if taken < *min {
+                        return false;
+                    }
+                    rest = &rest[taken..];
+                }
             }
-            rest = &rest[taken..];
         }
         !self.to_end || rest.is_empty()
     }
+}
+
+/// Steps of one byte out of one become literals, the others get tables.
+fn parts(steps: &[Step]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for step in steps {
+        let mut bytes = (0..0x80_u8).filter(|byte| step.contains(*byte));
+        if let (Some(byte), None, 1, 1) = (bytes.next(), bytes.next(), step.min, step.max) {
+            match parts.last_mut() {
+                Some(Part::Literal(literal)) => literal.push(byte),
+                _ => parts.push(Part::Literal(vec![byte])),
+            }
+            continue;
+        }
+        let mut table = Box::new([false; 256]);
+        for byte in (0..0x80_u8).filter(|byte| step.contains(*byte)) {
+            table[usize::from(byte)] = true;
+        }
+        parts.push(Part::Run {
+            table,
+            min: step.min,
+            max: step.max,
+        });
+    }
+    parts
 }
 
 fn add(node: &Node, steps: &mut Vec<Step>) -> Option<()> {

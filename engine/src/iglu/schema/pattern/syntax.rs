@@ -229,14 +229,17 @@ impl<'u> Parser<'u> {
             let mut max = Some(min);
             if self.eat(b',') {
                 max = None;
-                if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-                    max = Some(self.number()?);
+                // a digit that ends the pattern is not looked at
+                let digit = self.peek().is_some_and(|byte| byte.is_ascii_digit());
+                if digit && self.at + 1 < self.units.len() {
+                    let most = self.number()?;
+                    if min > most {
+                        return None;
+                    }
+                    max = Some(most);
                 }
             }
             if self.peek() == Some(b'}') {
-                if max.is_some_and(|max| min > max) {
-                    return None;
-                }
                 counts = Some((min, max));
             }
         }
