@@ -104,7 +104,10 @@ fn enrich_counts_every_record_and_does_not_depend_on_workers() {
             (made.events, made.malformed),
             "{name}"
         );
-        assert!(made.malformed >= 10 && made.events > 500, "{name}: {made:?}");
+        assert!(
+            made.malformed >= 10 && made.events > 500,
+            "{name}: {made:?}"
+        );
         let lines = all_lines(&folder.path().join("one"));
         assert_eq!(lines, all_lines(&folder.path().join("four")), "{name}");
         assert_eq!(lines["good"].len() as u64, made.events);
