@@ -2,7 +2,7 @@
 //! number was written as an integer or with a fraction or exponent.
 //!
 //! The reference reads with Jackson and prints again with json4s; its visible rules are
-//! * only the first value of a text is read, what follows is ignored ([`parse`]);
+//! * only the first value of a text is read, what follows is ignored ([`parse()`]);
 //! * of two equal keys in an object the last value wins, at the position of the first;
 //! * integers print digit by digit, everything else as a Java double ([`print`](mod@print));
 //! * half a surrogate pair prints as `?`, so it is replaced when it is read.
