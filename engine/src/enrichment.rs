@@ -9,19 +9,19 @@
 //! The sixteen configurable enrichments stand at fixed places between the steps
 //! ([`registry::Stage`]); which of them run is decided by their [configuration](config).
 
-mod codes;
+pub mod codes;
 mod collector_fields;
 pub mod config;
-mod cross_domain;
+pub mod cross_domain;
 pub mod derived_contexts;
 pub mod draft;
 pub mod failures;
-mod json_fields;
-mod page_uri;
+pub mod json_fields;
+pub mod page_uri;
 pub mod registry;
-mod schema_check;
-mod timestamps;
-mod tracker_fields;
+pub mod schema_check;
+pub mod timestamps;
+pub mod tracker_fields;
 
 use std::sync::Arc;
 

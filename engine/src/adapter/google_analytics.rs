@@ -10,7 +10,7 @@
 //! Difference: the reference has no limits. Here a body of more than 10,000 lines is refused, and so
 //! is a hit whose currency code, repeated for every product, would take more than 16 MiB.
 
-mod composite;
+pub mod composite;
 mod event;
 mod flat;
 mod table;

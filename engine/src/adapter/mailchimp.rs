@@ -65,11 +65,7 @@ pub fn raw_events(mut payload: CollectorPayload, _: &Resolver) -> AdapterResult 
         ));
     };
     let schema = schema(VENDOR, Some(kind.as_deref().unwrap_or("null")), SCHEMAS)?;
-    if let Some(Some(fired_at)) = form.get("fired_at")
-        && let Cow::Owned(reformatted) = reformat_date_time(fired_at)
-    {
-        form.insert("fired_at", Some(reformatted));
-    }
+    reformat(&mut form);
 
     let mut all = take_querystring(&mut payload);
     for (name, value) in form.iter() {
@@ -78,6 +74,15 @@ pub fn raw_events(mut payload: CollectorPayload, _: &Resolver) -> AdapterResult 
     let data = data_parameters(all.clone());
     let parameters = TRACKER.event(&all, schema, &nested(&data)?);
     Ok(single_event(payload, parameters))
+}
+
+/// The time in `fired_at` becomes ISO 8601.
+pub fn reformat(form: &mut Parameters) {
+    if let Some(Some(fired_at)) = form.get("fired_at")
+        && let Cow::Owned(reformatted) = reformat_date_time(fired_at)
+    {
+        form.insert("fired_at", Some(reformatted));
+    }
 }
 
 /// The parameters as nested objects, those with a common path merged in map order.

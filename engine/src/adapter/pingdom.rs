@@ -9,6 +9,7 @@ use super::shared::{parameters, single_event};
 use super::{AdapterFailure, AdapterResult};
 use crate::collector::payload::CollectorPayload;
 use crate::iglu::Resolver;
+use crate::json::Value;
 
 const VENDOR: &str = "Pingdom";
 const TRACKER: Tracker = Tracker {
@@ -58,13 +59,18 @@ pub fn raw_events(mut payload: CollectorPayload, _: &Resolver) -> AdapterResult 
         ));
     };
     let message = message.ok_or_else(null_pointer)?;
-    let value = json4s::parse(&message)
-        .map_err(|why| why.failure_with_class("Pingdom event failed to parse into JSON"))?;
+    let value = event(&message)?;
     let kind = select(&value, "action").text();
     let schema = schema(VENDOR, kind.as_deref(), SCHEMAS)?;
     let data = remove_field(value, "action", &kind.unwrap_or_default());
     let parameters = TRACKER.event(&querystring, schema, &data);
     Ok(single_event(payload, parameters))
+}
+
+/// The event in the parameter `message`.
+pub fn event(message: &str) -> Result<Value<'_>, AdapterFailure> {
+    json4s::parse(message)
+        .map_err(|why| why.failure_with_class("Pingdom event failed to parse into JSON"))
 }
 
 /// What Pingdom wraps as `(u'...',)`: the reference's pattern `\(u'(.+)',\)`.

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// The failure text, for an unknown or absent code.
-pub(super) fn event_name(parameter: &str, code: Option<&str>) -> Result<&'static str, String> {
+pub fn event_name(parameter: &str, code: Option<&str>) -> Result<&'static str, String> {
     Ok(match code {
         Some("se" | "ev") => "struct",
         Some("ue") => "unstruct",
@@ -26,7 +26,7 @@ pub(super) fn event_name(parameter: &str, code: Option<&str>) -> Result<&'static
 ///
 /// # Errors
 /// The failure text, for an unknown or absent code.
-pub(super) fn platform<'v>(parameter: &str, code: Option<&'v str>) -> Result<&'v str, String> {
+pub fn platform<'v>(parameter: &str, code: Option<&'v str>) -> Result<&'v str, String> {
     match code {
         Some(code @ ("web" | "iot" | "app" | "mob" | "pc" | "cnsl" | "tv" | "srv")) => Ok(code),
         _ => {

@@ -10,7 +10,7 @@ use super::failures::{FailureStep, Unexpected};
 use super::timestamps;
 
 /// Decodes the query string of the page, if there is a page.
-pub(super) fn page_querystring(draft: &mut Draft<'_>) {
+pub fn page_querystring(draft: &mut Draft<'_>) {
     let Some(uri) = &draft.page_uri else {
         return;
     };
@@ -44,7 +44,7 @@ fn scala_uri_pairs(query: &str) -> Result<NameValuePairs, String> {
 ///
 /// # Errors
 /// The reference throws for `_sp` without value and for one of dots alone.
-pub(super) fn set(draft: &mut Draft<'_>) -> Result<(), Unexpected> {
+pub fn set(draft: &mut Draft<'_>) -> Result<(), Unexpected> {
     let parts = match draft.page_parameter("_sp") {
         None => return Ok(()),
         Some(value) => split(value)?,

@@ -17,24 +17,24 @@ const EXACT_DIGITS: usize = 15;
 
 /// A JSON that was read: what it says, and how it is printed in its column.
 #[derive(Debug, PartialEq)]
-pub(super) struct ReadJson<'e> {
+pub struct ReadJson<'e> {
     /// The tree, as it would be read from `text`.
-    pub(super) value: Value<'e>,
+    pub value: Value<'e>,
     /// Compact text.
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// The decoded texts of the Base64 parameters of one event. They are kept apart from the draft,
 /// whose parsed JSONs borrow from them.
 #[derive(Debug)]
-pub(super) struct DecodedJsons {
+pub struct DecodedJsons {
     cx: Option<Result<String, String>>,
     ue_px: Option<Result<String, String>>,
 }
 
 impl DecodedJsons {
     /// Decodes what is there.
-    pub(super) fn new(parameters: &Parameters) -> Self {
+    pub fn new(parameters: &Parameters) -> Self {
         let decode = |name: &str| {
             let value = parameters.get(name)?;
             Some(base64::decode_field(name, value.as_deref()))
@@ -49,7 +49,7 @@ impl DecodedJsons {
     ///
     /// # Errors
     /// The failure text; it shows the decoded text.
-    pub(super) fn read(&self, name: &str) -> Result<ReadJson<'_>, String> {
+    pub fn read(&self, name: &str) -> Result<ReadJson<'_>, String> {
         let decoded = if name == "cx" { &self.cx } else { &self.ue_px };
         match decoded {
             Some(Ok(text)) => read(name, text),
@@ -63,7 +63,7 @@ impl DecodedJsons {
 ///
 /// # Errors
 /// The failure text.
-pub(super) fn read_plain<'e>(name: &str, value: Option<&'e str>) -> Result<ReadJson<'e>, String> {
+pub fn read_plain<'e>(name: &str, value: Option<&'e str>) -> Result<ReadJson<'e>, String> {
     match value {
         Some(text) => read(name, text),
         None => Err(format!(

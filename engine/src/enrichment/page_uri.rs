@@ -31,7 +31,7 @@ const REFERER: Components = [
 
 /// Reads the page's URI, the tracker's or else the collector's referer, writes it back into
 /// `page_url` (spaces have become `%20`) and sets its components.
-pub(super) fn page(draft: &mut Draft<'_>) {
+pub fn page(draft: &mut Draft<'_>) {
     let from_tracker = draft.event.get(Field::PageUrl);
     let from_collector = draft.raw.context.referer.as_deref();
     let uri = string_to_uri(from_tracker.or(from_collector));
@@ -44,7 +44,7 @@ pub(super) fn page(draft: &mut Draft<'_>) {
 
 /// Reads the URI in `page_referrer`, which stays as it is, and sets its components. The collector's
 /// referer is never taken for it: it is the page itself.
-pub(super) fn referer(draft: &mut Draft<'_>) {
+pub fn referer(draft: &mut Draft<'_>) {
     let uri = string_to_uri(draft.event.get(Field::PageReferrer));
     if let Some(Some(uri)) = draft.failures.keep(FailureStep::RefererUri, uri) {
         set_components(&mut draft.event, &uri, &REFERER);

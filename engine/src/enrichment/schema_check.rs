@@ -15,7 +15,7 @@ const SNOWPLOW: &str = "com.snowplowanalytics.snowplow";
 
 /// Validates the custom contexts and the self-describing event, if there are any. Gives the schema
 /// of the latter when it is valid.
-pub(super) fn validate(draft: &mut Draft<'_>, resolver: &Resolver) -> Option<Arc<SchemaEntry>> {
+pub fn validate(draft: &mut Draft<'_>, resolver: &Resolver) -> Option<Arc<SchemaEntry>> {
     if let Some(contexts) = &draft.contexts
         && let Err(messages) = self_describing::validate_contexts(resolver, contexts)
     {
@@ -39,11 +39,7 @@ fn push_all(draft: &mut Draft<'_>, step: FailureStep, messages: &[Message]) {
 
 /// Sets `event_vendor`, `event_name`, `event_format` and `event_version`. `valid` is the schema of
 /// the self-describing event, if that was found valid.
-pub(super) fn event_schema(
-    draft: &mut Draft<'_>,
-    resolver: &Resolver,
-    valid: Option<&SchemaEntry>,
-) {
+pub fn event_schema(draft: &mut Draft<'_>, resolver: &Resolver, valid: Option<&SchemaEntry>) {
     let event = draft.event.get(Field::Event);
     let (vendor, name) = match event {
         Some("page_view") => (SNOWPLOW, "page_view"),

@@ -14,7 +14,7 @@ use super::failures::FailureStep;
 const COMPATIBLE: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
 
 /// Sets `collector_tstamp` from the time that the collector recorded.
-pub(super) fn collector(draft: &mut Draft<'_>) {
+pub fn collector(draft: &mut Draft<'_>) {
     match format_collector(draft.raw.context.timestamp_ms) {
         Ok((millis, text)) => {
             draft.times.collector = Some(millis);
@@ -44,7 +44,7 @@ fn format_collector(millis: Option<i64>) -> Result<(i64, String), String> {
 ///
 /// # Errors
 /// The failure text, when it is no number, out of range, or absent.
-pub(super) fn parse(parameter: &str, value: Option<&str>) -> Result<(i64, String), String> {
+pub fn parse(parameter: &str, value: Option<&str>) -> Result<(i64, String), String> {
     let Some(millis) = value.and_then(parse_long) else {
         let value = value.unwrap_or("null");
         return Err(format!(
@@ -64,7 +64,7 @@ pub(super) fn parse(parameter: &str, value: Option<&str>) -> Result<(i64, String
 
 /// Sets `derived_tstamp`: the true time if the tracker knows it; else the collector's time less the
 /// time that the event waited on the device; else the collector's time.
-pub(super) fn derived(draft: &mut Draft<'_>) {
+pub fn derived(draft: &mut Draft<'_>) {
     let times = draft.times;
     if !draft.event.is_null(Field::TrueTstamp) {
         draft.event.copy(Field::TrueTstamp, Field::DerivedTstamp);

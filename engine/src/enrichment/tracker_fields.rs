@@ -191,7 +191,7 @@ fn look_up(name: &str) -> Option<&'static Parameter> {
 }
 
 /// Sets the columns of all parameters but `tnuid`.
-pub(super) fn first_pass<'e>(draft: &mut Draft<'e>, decoded: &'e DecodedJsons) {
+pub fn first_pass<'e>(draft: &mut Draft<'e>, decoded: &'e DecodedJsons) {
     let raw = draft.raw;
     for (name, value) in raw.parameters.iter() {
         if let Some(parameter) = look_up(name)
@@ -203,7 +203,7 @@ pub(super) fn first_pass<'e>(draft: &mut Draft<'e>, decoded: &'e DecodedJsons) {
 }
 
 /// Sets `network_userid` from `tnuid`, which overrides `nuid` and the collector's cookie id.
-pub(super) fn second_pass(draft: &mut Draft<'_>) {
+pub fn second_pass(draft: &mut Draft<'_>) {
     if let Some(value) = draft.raw.parameters.get("tnuid") {
         let value = value.as_deref().and_then(tsv_safe);
         draft
@@ -269,7 +269,11 @@ fn apply<'e>(
     Ok(())
 }
 
-fn integer(name: &str, value: &str) -> Result<i32, String> {
+/// A 32-bit integer; `name` is the parameter that a failure text names.
+///
+/// # Errors
+/// The failure text.
+pub fn integer(name: &str, value: &str) -> Result<i32, String> {
     parse_int(value).ok_or_else(|| format!("Field [{name}]: cannot convert [{value}] to Int"))
 }
 
@@ -284,7 +288,10 @@ fn integer_text<'v>(name: &str, value: Option<&'v str>) -> Result<&'v str, Strin
 }
 
 /// A decimal number in plain notation; the text `null`, which some trackers send, is null.
-fn decimal(name: &str, value: Option<&str>) -> Result<Option<String>, String> {
+///
+/// # Errors
+/// The failure text.
+pub fn decimal(name: &str, value: Option<&str>) -> Result<Option<String>, String> {
     match value {
         None | Some("null") => Ok(None),
         Some(value) => plain_decimal(value).map(Some).ok_or_else(|| {
@@ -293,7 +300,11 @@ fn decimal(name: &str, value: Option<&str>) -> Result<Option<String>, String> {
     }
 }
 
-fn flag<'v>(name: &str, value: Option<&'v str>) -> Result<&'v str, String> {
+/// `0` or `1`.
+///
+/// # Errors
+/// The failure text.
+pub fn flag<'v>(name: &str, value: Option<&'v str>) -> Result<&'v str, String> {
     match value {
         Some(value @ ("0" | "1")) => Ok(value),
         _ => {
@@ -306,7 +317,10 @@ fn flag<'v>(name: &str, value: Option<&'v str>) -> Result<&'v str, String> {
 }
 
 /// Width and height of `{width}x{height}`, in ASCII digits.
-fn dimensions(name: &str, value: Option<&str>) -> Result<(i32, i32), String> {
+///
+/// # Errors
+/// The failure text.
+pub fn dimensions(name: &str, value: Option<&str>) -> Result<(i32, i32), String> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match value.and_then(|value| value.split_once('x')) {
         Some((width, height)) if digits(width) && digits(height) => {
@@ -330,7 +344,10 @@ fn dimensions(name: &str, value: Option<&str>) -> Result<(i32, i32), String> {
 }
 
 /// A UUID in lower case, if it is written in canonical form but for its case.
-fn uuid(name: &str, value: Option<&str>) -> Result<String, String> {
+///
+/// # Errors
+/// The failure text.
+pub fn uuid(name: &str, value: Option<&str>) -> Result<String, String> {
     let canonical = |text: &str| {
         text.len() == 36
             && text.bytes().enumerate().all(|(index, byte)| match index {

@@ -7,7 +7,7 @@
 //! as long as every thing has the same fields, a row is a thing. Where one has fewer, the values of
 //! others shift into its place; that is kept.
 
-mod field_name;
+pub mod field_name;
 mod schemas;
 
 use std::borrow::Cow;

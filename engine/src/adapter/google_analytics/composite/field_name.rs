@@ -7,21 +7,21 @@ const PATTERN: &str = r"(pr|promo|il|cd|cm|cg)(\d+)([a-zA-Z]*)(\d*)([a-zA-Z]*)(\
 const PREFIXES: [&str; 6] = ["pr", "promo", "il", "cd", "cm", "cg"];
 
 /// Mark of the values that stand in the name of a field ("in field").
-pub(super) const INDEX: &str = "IF";
+pub const INDEX: &str = "IF";
 
 /// Most groups of a name: three of letters and three of digits.
 const GROUPS: usize = 6;
 
 /// A name broken down into groups of letters and digits that take turns, letters first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FieldName<'a> {
+pub struct FieldName<'a> {
     groups: [&'a str; GROUPS],
     count: usize,
 }
 
 impl<'a> FieldName<'a> {
     /// Breaks a name down; the error is the message about a name that has another form.
-    pub(super) fn parse(name: &'a str) -> Result<Self, String> {
+    pub fn parse(name: &'a str) -> Result<Self, String> {
         if name.is_empty() {
             return Err("Cannot parse empty composite field name".to_owned());
         }
@@ -62,24 +62,24 @@ impl<'a> FieldName<'a> {
     }
 
     /// The groups of letters.
-    pub(super) fn letters(&self) -> impl Iterator<Item = &'a str> {
+    pub fn letters(&self) -> impl Iterator<Item = &'a str> {
         self.groups.into_iter().take(self.count).step_by(2)
     }
 
     /// The groups of digits, at least one.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = &'a str> {
+    pub fn numbers(&self) -> impl Iterator<Item = &'a str> {
         self.groups.into_iter().take(self.count).skip(1).step_by(2)
     }
 
     /// Writes the key of the parameter's value: all letters.
-    pub(super) fn write_value_key(&self, key: &mut String) {
+    pub fn write_value_key(&self, key: &mut String) {
         key.clear();
         self.letters().for_each(|letters| key.push_str(letters));
     }
 
     /// Writes the key of the number at `index`: the mark, and the letters from the group before the
     /// number on. Letters behind the last number are not part of it.
-    pub(super) fn write_index_key(&self, index: usize, key: &mut String) {
+    pub fn write_index_key(&self, index: usize, key: &mut String) {
         key.clear();
         key.push_str(INDEX);
         let numbers = self.count / 2;

@@ -1,0 +1,199 @@
+//! The table from the reference's functions to ours, and the table of those that are not run.
+
+use engine::adapter::{self, Adapter};
+use engine::enrichment::registry::KNOWN;
+use serde_json::Value;
+
+use crate::tree::{Call, Stop};
+use crate::{core_calls as core, values, webhook_calls as webhook};
+
+/// A function of the reference, by one or more of ours.
+pub type Function = fn(&mut Call<'_, '_>) -> Result<Value, Stop>;
+
+/// Adapters, by the reference's names. The Google Analytics cases import theirs.
+#[rustfmt::skip]
+const ADAPTERS: &[(&str, Adapter)] = &[
+    ("CallrailAdapter.toRawEvents", adapter::callrail::raw_events),
+    ("CloudfrontAccessLogAdapter.WebDistribution.toRawEvents", adapter::cloudfront_access_log::raw_events),
+    ("IgluAdapter.toRawEvents", adapter::iglu::raw_events),
+    ("MailchimpAdapter.toRawEvents", adapter::mailchimp::raw_events),
+    ("MailgunAdapter.toRawEvents", adapter::mailgun::raw_events),
+    ("MandrillAdapter.toRawEvents", adapter::mandrill::raw_events),
+    ("MarketoAdapter.toRawEvents", adapter::marketo::raw_events),
+    ("OlarkAdapter.toRawEvents", adapter::olark::raw_events),
+    ("PagerdutyAdapter.toRawEvents", adapter::pagerduty::raw_events),
+    ("PingdomAdapter.toRawEvents", adapter::pingdom::raw_events),
+    ("RedirectAdapter.toRawEvents", adapter::redirect::raw_events),
+    ("SendgridAdapter.toRawEvents", adapter::sendgrid::raw_events),
+    ("StatusGatorAdapter.toRawEvents", adapter::status_gator::raw_events),
+    ("Tp1Adapter.toRawEvents", adapter::tp1::raw_events),
+    ("Tp2Adapter.toRawEvents", adapter::tp2::raw_events),
+    ("UnbounceAdapter.toRawEvents", adapter::unbounce::raw_events),
+    ("UrbanAirshipAdapter.toRawEvents", adapter::urban_airship::raw_events),
+    ("VeroAdapter.toRawEvents", adapter::vero::raw_events),
+    ("toRawEvents", adapter::google_analytics::raw_events),
+];
+
+/// All other functions, by the reference's names; a method by the type of its value.
+#[rustfmt::skip]
+const FUNCTIONS: &[(&str, Function)] = &[
+    // loaders
+    ("CljTomcatLoader.toCollectorPayload", core::clj_tomcat),
+    ("CloudfrontLoader.toCollectorPayload", core::cloudfront),
+    ("CloudfrontLoader.toTimestamp", core::log_timestamp),
+    ("CloudfrontLoader.toCleanUri", core::clean_uri),
+    ("ThriftLoader.toCollectorPayload", core::thrift),
+    ("TsvLoader.toCollectorPayload", core::tsv),
+    ("NdjsonLoader.toCollectorPayload", core::ndjson),
+    ("Loader.getLoader", core::collector_format),
+    ("new Loader", core::loader),
+    ("Loader.parseQuerystring", core::querystring),
+    ("IpAddressExtractor.extractIpAddress", core::client_address),
+    ("CollectorApi.isIceRequest", core::is_ice_request),
+    // parts of adapters
+    ("BaseAdapter.toMap", webhook::pairs_as_map),
+    ("BaseAdapter.toUnstructEventParams", webhook::unstruct_event),
+    ("BaseAdapter.lookupSchema", webhook::schema),
+    ("BaseAdapter.rawEventsListProcessor", webhook::all_or_failures),
+    ("BaseAdapter.cleanupJsonEventValues", webhook::clean_up),
+    ("MailchimpAdapter.toKeys", webhook::mailchimp_path),
+    ("MailchimpAdapter.reformatParameters", webhook::mailchimp_reformat),
+    ("MandrillAdapter.payloadBodyToEvents", webhook::mandrill_items),
+    ("PagerdutyAdapter.payloadBodyToEvents", webhook::pagerduty_messages),
+    ("PagerdutyAdapter.reformatParameters", webhook::pagerduty_reformat),
+    ("PingdomAdapter.parseJson", webhook::pingdom_event),
+    ("PingdomAdapter.reformatParameters", webhook::pingdom_without_action),
+    ("breakDownCompField", webhook::composite_field),
+    // conversions
+    ("ConversionUtils.stringToUri", core::string_to_uri),
+    ("ConversionUtils.explodeUri", core::explode_uri),
+    ("ConversionUtils.fixTabsNewlines", core::tsv_safe),
+    ("ConversionUtils.singleEncodePcts", core::single_encode_pcts),
+    ("ConversionUtils.decodeBase64Url", core::decode_base64),
+    ("ConversionUtils.validateUuid", core::uuid),
+    ("ConversionUtils.stringToDoublelike", core::decimal),
+    ("ConversionUtils.stringToJInteger", core::integer),
+    ("ConversionUtils.stringToBooleanlikeJByte", core::flag),
+    ("JsonUtils.validateAndReformatJson", core::json_field),
+    ("ScalazJson4sUtils.extract", core::setting),
+    ("TargetBean.transform", core::transform),
+    // enrichments that always run
+    ("EventEnrichments.extractEventType", core::event_name),
+    ("EventEnrichments.formatCollectorTstamp", core::collector_tstamp),
+    ("EventEnrichments.extractTimestamp", core::timestamp),
+    ("EventEnrichments.getDerivedTimestamp", core::derived_tstamp),
+    ("MiscEnrichments.extractPlatform", core::platform),
+    ("ClientEnrichments.extractViewDimensions", core::dimensions),
+    ("PageEnrichments.extractPageUri", core::page_uri),
+    ("PageEnrichments.parseCrossDomain", core::cross_domain),
+    ("SchemaEnrichment.extractSchema", core::event_schema),
+    // shredder
+    ("Shredder.makePartialHierarchy", core::partial_hierarchy),
+    ("TypeHierarchy.toJsonNode", core::hierarchy_json),
+];
+
+/// Why a function of the reference is not run.
+enum Reason {
+    /// It belongs to the configurable enrichments of these names.
+    Enrichment(&'static [&'static str]),
+    /// Our structure has nothing that it could be compared with.
+    NoCounterpart(&'static str),
+}
+
+use Reason::{Enrichment, NoCounterpart};
+
+/// Functions that are not run.
+#[rustfmt::skip]
+const NOT_RUN: &[(&str, Reason)] = &[
+    ("MiscEnrichments.etlVersion", NoCounterpart("v_etl is an option of the job, not put together")),
+    ("MiscEnrichments.identity", NoCounterpart("no column takes a value as it is")),
+    ("JsonPath.query", NoCounterpart("only enrichments that call services query by JSONPath")),
+    ("MailchimpAdapter.toJFields", NoCounterpart("nested objects are built at once, not merged from one for each parameter")),
+    ("MailchimpAdapter.mergeJFields", NoCounterpart("nested objects are built at once, not merged from one for each parameter")),
+    ("Input.getFromEvent", Enrichment(&["sql_query_enrichment_config", "api_request_enrichment_config"])),
+    ("Input.buildTemplateContext", Enrichment(&["api_request_enrichment_config"])),
+    ("Input.buildPlaceholderMap", Enrichment(&["sql_query_enrichment_config"])),
+    ("Input.extractFromJson", Enrichment(&["sql_query_enrichment_config"])),
+    ("eventTypeMap.values.toSet.diff", Enrichment(&["sql_query_enrichment_config"])),
+    ("JsonOutput.getValue", Enrichment(&["sql_query_enrichment_config"])),
+    ("SqlQueryEnrichmentConfig.parse", Enrichment(&["sql_query_enrichment_config"])),
+    ("ApiRequestEnrichmentConfig.parse", Enrichment(&["api_request_enrichment_config"])),
+    ("ApiRequestEnrichment.lookup", Enrichment(&["api_request_enrichment_config"])),
+    ("Cache.get", Enrichment(&["api_request_enrichment_config"])),
+    ("HttpApi.buildUrl", Enrichment(&["api_request_enrichment_config"])),
+    ("HttpApi.lookup", Enrichment(&["api_request_enrichment_config"])),
+    ("Output.extract", Enrichment(&["api_request_enrichment_config"])),
+    ("Output.parse", Enrichment(&["api_request_enrichment_config"])),
+    ("AnonIpEnrichment.anonymizeIp", Enrichment(&["anon_ip"])),
+    ("AnonIpEnrichment.parse", Enrichment(&["anon_ip"])),
+    ("CampaignAttributionEnrichment.extractMarketingFields", Enrichment(&["campaign_attribution"])),
+    ("CampaignAttributionEnrichment.parse", Enrichment(&["campaign_attribution"])),
+    ("CookieExtractorEnrichment.extract", Enrichment(&["cookie_extractor_config"])),
+    ("CookieExtractorEnrichmentConfig.parse", Enrichment(&["cookie_extractor_config"])),
+    ("CurrencyConversionEnrichment.convertCurrencies", Enrichment(&["currency_conversion_config"])),
+    ("CurrencyConversionEnrichmentConfig.parse", Enrichment(&["currency_conversion_config"])),
+    ("EventFingerprintEnrichment.getEventFingerprint", Enrichment(&["event_fingerprint_config"])),
+    ("EventFingerprintEnrichmentConfig.parse", Enrichment(&["event_fingerprint_config"])),
+    ("HttpHeaderExtractorEnrichment.extract", Enrichment(&["http_header_extractor_config"])),
+    ("IabEnrichment.performCheck", Enrichment(&["iab_spiders_and_robots_enrichment"])),
+    ("IabEnrichment.getIabContext", Enrichment(&["iab_spiders_and_robots_enrichment"])),
+    ("IabEnrichment.parse", Enrichment(&["iab_spiders_and_robots_enrichment"])),
+    ("IpLookupsEnrichment.extractIpInformation", Enrichment(&["ip_lookups"])),
+    ("IpLookupsEnrichment.dbsToCache", Enrichment(&["ip_lookups"])),
+    ("JavascriptScriptEnrichment.compile", Enrichment(&["javascript_script_config"])),
+    ("JavascriptScriptEnrichment.process", Enrichment(&["javascript_script_config"])),
+    ("EtlPipeline.processEvents", Enrichment(&["pii_enrichment_config"])),
+    ("RefererParserEnrichment.extractRefererDetails", Enrichment(&["referer_parser"])),
+    ("RefererParserEnrichment.parse", Enrichment(&["referer_parser"])),
+    ("UaParserEnrichment.extractUserAgent", Enrichment(&["ua_parser_config"])),
+    ("UaParserEnrichmentConfig.parse", Enrichment(&["ua_parser_config"])),
+    ("UserAgentUtilsEnrichment.extractClientAttributes", Enrichment(&["user_agent_utils_config"])),
+    ("WeatherEnrichment.getWeatherContext", Enrichment(&["weather_enrichment_config"])),
+    ("WeatherEnrichmentConfig.parse", Enrichment(&["weather_enrichment_config"])),
+];
+
+/// What of ours stands for a function of the reference.
+#[derive(Clone, Copy)]
+pub enum Ours {
+    Adapter(Adapter),
+    Function(Function),
+}
+
+impl Ours {
+    pub fn apply(self, call: &mut Call<'_, '_>) -> Result<Value, Stop> {
+        match self {
+            Self::Adapter(adapter) => {
+                let payload = values::payload(call.arg(0));
+                Ok(values::raw_events(adapter(payload, call.resolver())))
+            }
+            Self::Function(function) => function(call),
+        }
+    }
+}
+
+/// Looks a function of the reference up.
+pub fn ours(name: &str) -> Option<Ours> {
+    let adapter = ADAPTERS.iter().find(|(known, _)| *known == name);
+    let function = FUNCTIONS.iter().find(|(known, _)| *known == name);
+    adapter
+        .map(|(_, adapter)| Ours::Adapter(*adapter))
+        .or(function.map(|(_, function)| Ours::Function(*function)))
+}
+
+/// Why a function of the reference is not run, if it is not.
+pub fn not_run(name: &str) -> Option<String> {
+    let (_, reason) = NOT_RUN.iter().find(|(known, _)| *known == name)?;
+    Some(match reason {
+        NoCounterpart(why) => (*why).to_owned(),
+        Enrichment(names) => {
+            let is_built = KNOWN
+                .iter()
+                .any(|known| names.contains(&known.name) && known.build.is_some());
+            let names = names.join(", ");
+            match is_built {
+                true => format!("{names} is built, but its functions are not in the table"),
+                false => format!("{names} is not built"),
+            }
+        }
+    })
+}
