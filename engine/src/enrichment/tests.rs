@@ -1,3 +1,5 @@
+//! The order of the steps and what each leaves behind, event by event.
+
 use std::path::Path;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Every record once, errors that end a job, damage that is left out, threads that end.
+
 use super::progress::Silent;
 use super::*;
 use crate::input::testing::{

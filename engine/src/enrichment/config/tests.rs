@@ -1,3 +1,5 @@
+//! Configurations of enrichments: what is read, refused and built.
+
 use super::*;
 use crate::enrichment::Draft;
 use crate::enrichment::failures::Unexpected;

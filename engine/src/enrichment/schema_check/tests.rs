@@ -1,3 +1,5 @@
+//! Verdicts and messages about the JSONs of an event.
+
 use super::*;
 use crate::enrichment::json_fields::read_plain;
 use crate::enrichment::tests::{TestRegistry, raw_event};

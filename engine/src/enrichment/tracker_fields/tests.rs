@@ -1,3 +1,5 @@
+//! Tracker parameters: every conversion, its failures, and which of two parameters wins.
+
 use super::*;
 use crate::enrichment::tests::raw_event;
 

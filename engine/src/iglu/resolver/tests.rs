@@ -1,3 +1,5 @@
+//! Priorities of registries, the cache, and what is told about failures.
+
 use std::sync::Barrier;
 use std::time::Duration;
 

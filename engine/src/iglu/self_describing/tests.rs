@@ -1,3 +1,5 @@
+//! Envelopes and data of self-describing JSONs: verdicts and messages.
+
 use super::*;
 use crate::iglu::registry::folder::Folder;
 use crate::iglu::registry::{Connection, Registry};

@@ -1,3 +1,5 @@
+//! Containers of binary blocks: whole, damaged and hostile.
+
 use super::super::testing::{Read1, framed_block, noise, serialized_block};
 use super::*;
 use std::io::Cursor;

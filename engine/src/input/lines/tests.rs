@@ -1,3 +1,5 @@
+//! Lines and their terminators across the borders of chunks.
+
 use super::super::stored::{Damage, Source};
 use super::super::testing::Read1;
 use super::*;

@@ -1,3 +1,5 @@
+//! Lzop containers and raw LZO blocks: whole, damaged and hostile.
+
 use super::super::Codec;
 use super::super::testing::{LzopOptions, Read1, decode, decode_all, lzop, lzop_with, noise};
 use super::*;

@@ -1,3 +1,5 @@
+//! What a snapshot takes in: folders, globs, lists, hidden and empty objects.
+
 use super::*;
 use std::fs;
 

@@ -1,3 +1,5 @@
+//! Schemas that are built in.
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Static registries over HTTP: answers, refusals, sizes, secrets.
+
 use std::net::TcpListener;
 use std::time::Instant;
 
