@@ -14,7 +14,7 @@ fn main() {
     divan::main();
 }
 
-fn tree(text: &String) -> Value<'_> {
+fn tree(text: &str) -> Value<'_> {
     json::parse(text).expect("JSON").expect("a value")
 }
 
@@ -33,7 +33,7 @@ fn parse(bencher: Bencher) {
 #[divan::bench]
 fn print(bencher: Bencher) {
     let documents = support::documents(support::EVENTS);
-    let trees: Vec<Value<'_>> = documents.iter().map(tree).collect();
+    let trees: Vec<Value<'_>> = documents.iter().map(|text| tree(text)).collect();
     let mut out = Vec::new();
     bencher
         .counter(BytesCount::new(support::bytes(&documents)))
