@@ -15,11 +15,20 @@ fn lines(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder of an output") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
             found.extend(lines(&path));
         } else if name.starts_with("part-") {
-            found.extend(fs::read_to_string(&path).expect("text").lines().map(str::to_owned));
+            found.extend(
+                fs::read_to_string(&path)
+                    .expect("text")
+                    .lines()
+                    .map(str::to_owned),
+            );
         }
     }
     found
@@ -27,14 +36,21 @@ fn lines(folder: &Path) -> Vec<String> {
 
 #[test]
 fn the_quick_start_works_as_the_readme_says() {
-    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap();
     let place = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(project.join("fixtures"), place.path().join("fixtures")).unwrap();
     let base = place.path().join("target/quickstart");
     fs::create_dir_all(base.join("collector")).unwrap();
     for entry in fs::read_dir(project.join("fixtures/quickstart/raw")).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, base.join("collector").join(path.file_name().unwrap())).unwrap();
+        fs::copy(
+            &path,
+            base.join("collector").join(path.file_name().unwrap()),
+        )
+        .unwrap();
     }
     let camonica = |command: &str| {
         Command::new(env!("CARGO_BIN_EXE_camonica"))
@@ -46,18 +62,42 @@ fn the_quick_start_works_as_the_readme_says() {
     };
     let output = camonica("run");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(text.contains("Completed successfully"), "{text}");
-    for place in ["raw/archive", "enriched/archive", "enriched/bad", "shredded/archive", "shredded/bad"] {
-        assert!(text.contains(&format!("target/quickstart/{place}/run=")), "{place} is not named in\n{text}");
+    for place in [
+        "raw/archive",
+        "enriched/archive",
+        "enriched/bad",
+        "shredded/archive",
+        "shredded/bad",
+    ] {
+        assert!(
+            text.contains(&format!("target/quickstart/{place}/run=")),
+            "{place} is not named in\n{text}"
+        );
     }
     assert_eq!(lines(&base.join("enriched/archive")).len(), 266);
     assert_eq!(lines(&base.join("enriched/bad")).len(), 9);
     let shredded = base.join("shredded/archive");
-    let run = fs::read_dir(&shredded).unwrap().next().unwrap().unwrap().path();
+    let run = fs::read_dir(&shredded)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     assert_eq!(lines(&run.join("atomic-events")).len(), 266);
     assert!(lines(&run.join("shredded-types")).len() > 266);
-    assert!(fs::read_dir(base.join("collector")).unwrap().next().is_none(), "all logs were staged");
+    assert!(
+        fs::read_dir(base.join("collector"))
+            .unwrap()
+            .next()
+            .is_none(),
+        "all logs were staged"
+    );
     // nothing is left to do
     assert_eq!(camonica("run").status.code(), Some(3));
     assert_eq!(camonica("resume").status.code(), Some(3));

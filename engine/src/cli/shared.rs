@@ -107,6 +107,11 @@ impl SharedArguments {
             endpoint: self.s3_endpoint.clone(),
             region: self.s3_region.clone(),
             path_style: self.s3_path_style,
+            // An endpoint that says http:// means it.
+            allow_http: self
+                .s3_endpoint
+                .as_deref()
+                .is_some_and(|endpoint| endpoint.starts_with("http://")),
             encryption: match (self.encrypted, &self.kms_key_id) {
                 (false, _) => Encryption::None,
                 (true, None) => Encryption::SseS3,

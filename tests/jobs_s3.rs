@@ -1,0 +1,220 @@
+//! Whole jobs with input and output on a server that speaks S3 (moto), through the command line: the output equals that on
+//! local folders, and every object carries the encryption header.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the lints spare test functions, and not what they call"
+)]
+
+#[path = "support/moto.rs"]
+mod moto;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use engine::store::{Credentials, Location, StaticCredentials, Store, StoreSettings};
+use fixtures::{Corpus, Format, Mix};
+use moto::Moto;
+
+const BUCKET: &str = "jobs";
+
+fn store(moto: &Moto) -> Store {
+    Store::new(StoreSettings {
+        endpoint: Some(moto.endpoint()),
+        region: Some("us-east-1".into()),
+        path_style: true,
+        allow_http: true,
+        credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
+        ..StoreSettings::default()
+    })
+}
+
+fn engine(moto: &Moto, arguments: &[&str]) {
+    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(env!("CARGO_BIN_EXE_camonica-engine"))
+        .current_dir(&project)
+        .args(arguments)
+        .args([
+            "--iglu-config",
+            "fixtures/quickstart/resolver.json",
+            "--progress",
+            "none",
+        ])
+        .args([
+            "--run-id",
+            "2018-07-24-00-00-00",
+            "--failure-timestamp",
+            "0",
+            "--output-compression",
+            "gzip",
+        ])
+        .args([
+            "--s3-endpoint",
+            &moto.endpoint(),
+            "--s3-region",
+            "us-east-1",
+            "--s3-path-style",
+            "--encrypted",
+        ])
+        .env("AWS_ACCESS_KEY_ID", "AKIATEST")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .output()
+        .expect("the binary starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn gunzip(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(bytes), &mut text)
+        .expect("gzip of UTF-8");
+    text
+}
+
+/// Lines of part files by folder, each sorted; `files` are relative paths and their bytes.
+fn lines(files: impl Iterator<Item = (String, Vec<u8>)>) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, bytes) in files {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if name.starts_with("part-") {
+            let text = if name.ends_with(".gz") {
+                gunzip(&bytes)
+            } else {
+                String::from_utf8(bytes).expect("UTF-8")
+            };
+            found
+                .entry(folder.to_owned())
+                .or_default()
+                .extend(text.lines().map(str::to_owned));
+        }
+    }
+    for lines in found.values_mut() {
+        lines.sort();
+    }
+    found
+}
+
+fn local_files(root: &Path, folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            local_files(root, &path, found);
+        } else {
+            let relative = path
+                .strip_prefix(root)
+                .expect("below")
+                .to_string_lossy()
+                .into_owned();
+            found.push((relative, fs::read(&path).expect("a file")));
+        }
+    }
+}
+
+#[test]
+fn jobs_on_s3_equal_jobs_on_disk_and_encrypt_every_object() {
+    let Some(moto) = Moto::get() else { return };
+    moto.create_bucket(BUCKET);
+    let store = store(moto);
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("raw");
+    let made = Corpus {
+        seed: 3,
+        format: Format::Thrift,
+        bytes: 1_500_000,
+        files: 2,
+        gzip: false,
+        mix: Mix {
+            malformed: 0.02,
+            ..Mix::default()
+        },
+    }
+    .write(&raw)
+    .unwrap();
+    for file in &made.files {
+        let name = file.file_name().unwrap().to_string_lossy();
+        let location = Location::parse(&format!("s3://{BUCKET}/raw/{name}")).unwrap();
+        store.put(&location, fs::read(file).unwrap()).unwrap();
+    }
+    let local = folder.path().join("out");
+    for base in [
+        format!("s3://{BUCKET}/out"),
+        local.to_str().unwrap().to_owned(),
+    ] {
+        let input = if base.starts_with("s3") {
+            format!("s3://{BUCKET}/raw/")
+        } else {
+            raw.to_str().unwrap().to_owned()
+        };
+        let place = |name: &str| format!("{base}/{name}/run=x");
+        engine(
+            moto,
+            &[
+                "enrich",
+                "--input-folder",
+                &input,
+                "--input-format",
+                "thrift",
+                "--output-folder",
+                &place("enriched"),
+                "--bad-folder",
+                &place("enriched-bad"),
+                "--etl-timestamp",
+                "1532476800000",
+            ],
+        );
+        engine(
+            moto,
+            &[
+                "shred",
+                "--input-folder",
+                &place("enriched"),
+                "--output-folder",
+                &place("shredded"),
+                "--bad-folder",
+                &place("shredded-bad"),
+            ],
+        );
+    }
+    let mut on_disk = Vec::new();
+    local_files(&local, &local, &mut on_disk);
+    let root = Location::parse(&format!("s3://{BUCKET}/out")).unwrap();
+    let objects = store.list(&root, true).unwrap();
+    let on_s3 = objects.iter().map(|entry| {
+        (
+            entry.relative.clone(),
+            store.read_to_vec(&entry.location).unwrap(),
+        )
+    });
+    let (on_s3, on_disk) = (lines(on_s3), lines(on_disk.into_iter()));
+    assert!(on_s3.len() > 8, "{:?}", on_s3.keys());
+    assert_eq!(on_s3["enriched/run=x"].len() as u64, made.events);
+    assert_eq!(on_s3, on_disk);
+    assert_eq!(moto.open_uploads(BUCKET), Vec::<String>::new());
+    for entry in &objects {
+        assert!(!entry.relative.contains("_temporary"), "{}", entry.relative);
+        let answer = moto.request("HEAD", &format!("/{BUCKET}/out/{}", entry.relative), &[]);
+        assert!(
+            answer.head.contains("x-amz-server-side-encryption: aes256"),
+            "{}: {}",
+            entry.relative,
+            answer.head
+        );
+    }
+    for marker in [
+        "enriched/run=x/_SUCCESS",
+        "shredded/run=x/atomic-events/_SUCCESS",
+        "shredded-bad/run=x/_SUCCESS",
+    ] {
+        assert!(
+            objects.iter().any(|entry| entry.relative == marker),
+            "{marker}"
+        );
+    }
+}
