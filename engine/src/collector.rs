@@ -74,7 +74,8 @@ impl CollectorFormat {
                     Ok(Self::Ndjson(Ndjson::new(path)))
                 } else {
                     Err(Error::config(format!(
-                        "[{name}] is not a recognised Snowplow event collector"
+                        "[{name}] is not a recognised Snowplow event collector: it can be cloudfront, clj-tomcat, thrift, \
+                         tsv/VENDOR/VERSION or ndjson/VENDOR/VERSION"
                     )))
                 }
             }
@@ -136,7 +137,10 @@ mod tests {
             assert_eq!(error.kind(), crate::ErrorKind::Config);
             assert_eq!(
                 error.to_string(),
-                format!("[{name}] is not a recognised Snowplow event collector")
+                format!(
+                    "[{name}] is not a recognised Snowplow event collector: it can be cloudfront, clj-tomcat, thrift, \
+                     tsv/VENDOR/VERSION or ndjson/VENDOR/VERSION"
+                )
             );
         }
     }

@@ -94,13 +94,26 @@ impl Error {
             Os::StorageFull | Os::QuotaExceeded => ErrorKind::Full,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, place.to_string()).with_source(source)
+        let error = Self::new(kind, place.to_string());
+        if kind == ErrorKind::Full {
+            return error.with_source(format!(
+                "{source}; free some space or write to another disk, then run again"
+            ));
+        }
+        error.with_source(source)
     }
 
     /// Puts `what` before the message, as `what: message`.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Appends what to do to the message, as `message; advice`.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl fmt::Display) -> Self {
+        self.message = format!("{}; {advice}", self.message);
         self
     }
 

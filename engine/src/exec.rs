@@ -31,6 +31,10 @@ use queue::{Popped, Queue};
 /// Complaints about damage that are kept word by word; all are counted.
 const MOST_CORRUPT_KEPT: usize = 1000;
 
+/// What to do about a damaged object.
+const DAMAGE_ADVICE: &str = "put a whole copy in its place or take it out of the input; or use --skip-corrupt \
+     (camonica.skip_corrupt in config.yml), which keeps what can be read and counts the rest";
+
 /// How a job runs over its input.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -299,7 +303,8 @@ impl<'a> Job<'a> {
                     return Ok(true);
                 }
                 Err(Failure::Damage(damage)) => {
-                    return Err(Error::corrupt(&object.name(), damage.offset, damage.what));
+                    return Err(Error::corrupt(&object.name(), damage.offset, damage.what)
+                        .with_advice(DAMAGE_ADVICE));
                 }
                 Err(Failure::Other(error)) => return Err(error),
             }

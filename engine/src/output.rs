@@ -105,13 +105,10 @@ impl JobOutput {
     /// `Config` if the settings cannot be used (roots that are the same or inside one another, for example); `NotEmpty` if a folder holds
     /// something that is not a leftover of this run; otherwise when a folder cannot be read or written.
     pub fn begin(store: Store, settings: OutputSettings) -> Result<Begun> {
-        check_settings(&settings)?;
-        let plan_location = plan_location(&settings)?;
-        if let Some(plan) = CommitPlan::read(&store, &plan_location)?
-            && let Some(finished) = finish_commit(&store, &settings, &plan, &plan_location)?
-        {
+        if let Some(finished) = Self::finish_cut(&store, &settings)? {
             return Ok(Begun::Finished(finished));
         }
+        let plan_location = plan_location(&settings)?;
         for root in &settings.roots {
             check_empty(&store, &root.location, root, &settings.run_id)?;
             attempt::sweep(&store, &root.location, &plan_location)?;
@@ -121,6 +118,20 @@ impl JobOutput {
             settings,
             plan_location,
         )?)))
+    }
+
+    /// Finishes the commit that an earlier attempt of this run was cut off in; `None` if there is none, or if it could not be
+    /// finished and was taken back. A commit that has written its markers may still have leftovers to clear.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), but for folders that are not empty.
+    pub fn finish_cut(store: &Store, settings: &OutputSettings) -> Result<Option<FinishedOutput>> {
+        check_settings(settings)?;
+        let plan_location = plan_location(settings)?;
+        match CommitPlan::read(store, &plan_location)? {
+            Some(plan) => finish_commit(store, settings, &plan, &plan_location),
+            None => Ok(None),
+        }
     }
 
     fn open(store: Store, settings: OutputSettings, plan_location: Location) -> Result<Self> {

@@ -68,6 +68,8 @@ pub struct CamonicaSettings {
     pub workers: Option<usize>,
     /// Memory for buffers and tables, with a unit.
     pub memory_limit: Option<String>,
+    /// Whether damaged input objects are counted and left, instead of ending the job.
+    pub skip_corrupt: bool,
 }
 
 /// Keys below `aws.emr` and elsewhere that have an effect only on a cluster.
@@ -151,6 +153,9 @@ impl Config {
         };
         let workers = reader.optional_integer("camonica.workers", 1);
         let memory_limit = reader.optional_string("camonica.memory_limit");
+        let skip_corrupt = reader
+            .optional_bool("camonica.skip_corrupt")
+            .unwrap_or(false);
         reader.finish()?;
         let config = (|| {
             let (good, bad, errors, archive) = enriched;
@@ -183,6 +188,7 @@ impl Config {
                 camonica: CamonicaSettings {
                     workers: workers.and_then(|n| usize::try_from(n).ok()),
                     memory_limit,
+                    skip_corrupt,
                 },
             })
         })();

@@ -79,6 +79,7 @@ impl RunContext {
             },
             run_id: Some(self.run_id.clone()),
             log_folder: Some(self.config.log.to_string()),
+            skip_corrupt: self.config.camonica.skip_corrupt,
             progress: self.progress,
             ..JobOptions::default()
         };
@@ -99,6 +100,14 @@ pub fn local(location: &Location) -> PathBuf {
         .local_path()
         .map(Path::to_path_buf)
         .unwrap_or_default()
+}
+
+/// The outcome of a job whose output an earlier attempt had committed.
+fn committed_before(output: &Location) -> StepOutcome {
+    StepOutcome {
+        summary: format!("was committed already in {output}"),
+        report: serde_json::json!({ "committed_before": true }),
+    }
 }
 
 /// Whether the output of a job in `folder` was committed: its marker is the last thing that a commit writes.

@@ -45,6 +45,42 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Deletes the incomplete copies below `folder` that a cut attempt has left.
+///
+/// # Errors
+/// When a folder cannot be read or a file not deleted.
+pub fn remove_partial(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(named(folder, error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| named(folder, error))?.path();
+        if path.is_dir() {
+            remove_partial(&path)?;
+        } else if path.to_string_lossy().ends_with(PARTIAL) {
+            fs::remove_file(&path).map_err(|error| named(&path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `target` is a complete copy of `source` by a move that was cut before it deleted the source. Only moves between
+/// file systems copy.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn is_cut_move(source: &Path, target: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| {
+        fs::metadata(path)
+            .map(|metadata| metadata.dev())
+            .map_err(|error| named(path, error))
+    };
+    Ok(device(source)? != device(target)? && same_content(source, target)?)
+}
+
 /// Whether `folder` holds no file at any depth.
 ///
 /// # Errors

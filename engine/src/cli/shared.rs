@@ -1,5 +1,7 @@
 //! Options that all commands share.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, ValueEnum};
 
 use crate::error::Result;
@@ -14,7 +16,7 @@ use crate::store::{Encryption, StoreSettings};
 pub struct SharedArguments {
     /// Worker threads [default: one a core]
     #[arg(long)]
-    pub workers: Option<usize>,
+    pub workers: Option<NonZeroUsize>,
     /// Memory for buffers and tables, e.g. 512M [default: the smaller of 1 GiB and 60 % of the machine]
     #[arg(long)]
     pub memory_limit: Option<String>,
@@ -83,7 +85,7 @@ impl SharedArguments {
     pub fn job_options(&self) -> Result<JobOptions> {
         let mut options = JobOptions::default();
         if let Some(workers) = self.workers {
-            options.workers = workers.max(1);
+            options.workers = workers.get();
         }
         if let Some(limit) = &self.memory_limit {
             options.memory_limit =

@@ -183,7 +183,8 @@ fn corrupt_objects_end_the_job_or_are_counted() {
         assert_eq!(
             error.to_string(),
             format!(
-                "bad.gz: the object is cut: it ends inside a gzip trailer (at byte {cut} of the stored object)"
+                "bad.gz: the object is cut: it ends inside a gzip trailer (at byte {cut} of the stored object); {}",
+                super::DAMAGE_ADVICE
             )
         );
         let error = blocks.records(Framing::Thrift, &options).unwrap_err();

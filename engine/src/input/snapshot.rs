@@ -285,6 +285,9 @@ impl Access<'_> {
 
     /// The objects directly in a folder.
     fn folder(&self, text: &str, own: &Parts) -> Result<Vec<Found>> {
+        if let Some(folder) = local(text) {
+            check_links(folder)?;
+        }
         let entries = (self.list)(&Location::parse(text)?, false)?;
         let visible = entries
             .into_iter()
@@ -328,10 +331,15 @@ impl Access<'_> {
                 "/"
             };
             let path = format!("{text}{separator}{name}");
-            // follows links; one that leads nowhere is nothing
+            // follows links
             let is_folder = match std::fs::metadata(entry.path()) {
                 Ok(metadata) => metadata.is_dir(),
-                Err(e) if is_absent(&e) => continue,
+                Err(e) if is_absent(&e) => {
+                    if deeper.is_empty() {
+                        check_link(&entry)?;
+                    }
+                    continue;
+                }
                 Err(e) => return Err(Error::io(path, e)),
             };
             if !deeper.is_empty() {
@@ -375,6 +383,38 @@ impl Access<'_> {
 fn is_absent(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// Refuses a folder with a link that leads nowhere. Hadoop passes over it; but somebody meant a file by it, whose events
+/// would be missing without a word.
+fn check_links(folder: &Path) -> Result<()> {
+    let listing = match std::fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(e) if is_absent(&e) => return Ok(()),
+        Err(e) => return Err(Error::io(folder.display(), e)),
+    };
+    for entry in listing {
+        let entry = entry.map_err(|e| Error::io(folder.display(), e))?;
+        if !is_hidden(&entry.file_name().to_string_lossy()) {
+            check_link(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a link that leads nowhere; a file that was deleted just now is none.
+fn check_link(entry: &std::fs::DirEntry) -> Result<()> {
+    let path = entry.path();
+    if !entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+        return Ok(());
+    }
+    match std::fs::metadata(&path) {
+        Err(e) if is_absent(&e) && std::fs::symlink_metadata(&path).is_ok() => {
+            Err(Error::io(path.display(), e)
+                .context("an input object is a link that leads nowhere"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn missing(text: &str) -> Error {

@@ -14,9 +14,8 @@ use crate::enrichment::config::EnrichmentConfigs;
 use crate::enrichment::{EnrichSettings, Enricher};
 use crate::error::Result;
 use crate::exec;
-use crate::iglu::Resolver;
 use crate::input::{Chunk, Framing, Snapshot};
-use crate::output::{Begun, Ending, JobOutput, OutputRoot, PartWriter};
+use crate::output::{Begun, Ending, JobOutput, OutputRoot, OutputSettings, PartWriter};
 use crate::store::Location;
 
 /// The enrich job.
@@ -44,6 +43,14 @@ pub struct EnrichJob {
     pub options: JobOptions,
 }
 
+/// How a report came about.
+pub(super) enum Ran {
+    /// All records were enriched now.
+    Now(JobReport),
+    /// An earlier attempt had enriched them, and its commit was finished now: no event was seen.
+    Before(JobReport),
+}
+
 /// Base64 lines of which nothing can be decoded are passed over, as elephant-bird passes them over.
 const UNDECODABLE_LINE: &str = "undecodable base64 line";
 
@@ -53,14 +60,48 @@ impl EnrichJob {
     /// # Errors
     /// When the job cannot go on; nothing of its output is visible then.
     pub fn run(&self) -> Result<JobReport> {
-        self.run_with_keys(None)
+        match self.run_with_keys(None)? {
+            Ran::Now(report) | Ran::Before(report) => Ok(report),
+        }
+    }
+
+    /// Finishes the commit that an earlier attempt of this run was cut off in, if there is one: its output is complete then,
+    /// and what it left over is cleared. Reads no input.
+    ///
+    /// # Errors
+    /// When the commit cannot be finished now.
+    pub fn finish_cut(&self) -> Result<Option<JobReport>> {
+        let store = self.options.open_store();
+        match JobOutput::finish_cut(&store, &self.output_settings()?)? {
+            Some(finished) => manifest::report_of_finished(&finished, &self.folders()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn output_settings(&self) -> Result<OutputSettings> {
+        let good = Location::parse(&self.output)?;
+        let run_id = self.options.run_id(&good);
+        let mut roots = vec![
+            OutputRoot::new(good).with_compression(self.options.compression),
+            OutputRoot::new(Location::parse(&self.bad)?),
+        ];
+        if let Some(errors) = &self.errors {
+            roots.push(OutputRoot::new(Location::parse(errors)?));
+        }
+        shared::output_settings("enrich", &run_id, roots, &self.options)
+    }
+
+    fn folders(&self) -> Vec<&str> {
+        let mut folders = vec![self.output.as_str(), &self.bad];
+        folders.extend(self.errors.as_deref());
+        folders
     }
 
     /// Runs the job and adds the ids of the enriched events to `keys`.
-    pub(super) fn run_with_keys(&self, keys: Option<&KeyTable>) -> Result<JobReport> {
+    pub(super) fn run_with_keys(&self, keys: Option<&KeyTable>) -> Result<Ran> {
         let started = Instant::now();
         let format = CollectorFormat::parse(&self.format)?;
-        let resolver = Arc::new(Resolver::from_config(&self.resolver)?);
+        let resolver = Arc::new(shared::resolver(&self.resolver)?);
         let settings = EnrichSettings {
             v_etl: self
                 .v_etl
@@ -79,19 +120,12 @@ impl EnrichJob {
 
         let good = Location::parse(&self.output)?;
         let run_id = self.options.run_id(&good);
-        let mut roots = vec![
-            OutputRoot::new(good.clone()).with_compression(self.options.compression),
-            OutputRoot::new(Location::parse(&self.bad)?),
-        ];
-        if let Some(errors) = &self.errors {
-            roots.push(OutputRoot::new(Location::parse(errors)?));
-        }
-        let mut folders = vec![self.output.as_str(), &self.bad];
-        folders.extend(self.errors.as_deref());
-        let settings = shared::output_settings("enrich", &run_id, roots, &self.options)?;
-        let output = match JobOutput::begin(store.clone(), settings)? {
+        let folders = self.folders();
+        let output = match JobOutput::begin(store.clone(), self.output_settings()?)? {
             Begun::Ready(output) => output,
-            Begun::Finished(finished) => return manifest::report_of_finished(&finished, &folders),
+            Begun::Finished(finished) => {
+                return manifest::report_of_finished(&finished, &folders).map(Ran::Before);
+            }
         };
         let writers = Writers {
             good: output.writer(0, "", Ending::Enriched)?,
@@ -184,7 +218,7 @@ impl EnrichJob {
         report.outputs = shared::folder_reports(&finished.files, &folders);
         report.stage("commit enriched", committing.elapsed());
         report.enrich = Some(counts);
-        Ok(report)
+        Ok(Ran::Now(report))
     }
 }
 

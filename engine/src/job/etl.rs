@@ -1,6 +1,7 @@
 //! Enrich and shred in one go: ids are gathered while events are enriched, so the shred half needs no scan and reads each
 //! enriched line once.
 
+use super::enrich::Ran;
 use super::options::JobOptions;
 use super::report::JobReport;
 use super::shred::Scanned;
@@ -58,18 +59,9 @@ impl EtlJob {
             resolver: self.resolver.clone(),
             options: options.clone(),
         };
+        let run_id = options.run_id.clone().unwrap_or_default();
         let store = options.open_store();
-        if is_committed(
-            &store,
-            &enriched,
-            options.run_id.as_deref().unwrap_or_default(),
-        )? {
-            let mut report = shred.run()?;
-            report.job = "etl";
-            return Ok(report);
-        }
-        let keys = KeyTable::new(EventKeyHasher::random()?);
-        let mut report = EnrichJob {
+        let enrich = EnrichJob {
             input: self.input.clone(),
             format: self.format.clone(),
             output: self.enriched.clone(),
@@ -80,9 +72,26 @@ impl EtlJob {
             etl_tstamp_ms: self.etl_tstamp_ms,
             v_etl: self.v_etl.clone(),
             options,
+        };
+        let keys = KeyTable::new(EventKeyHasher::random()?);
+        // Where an earlier attempt enriched the events, their ids were not seen here: shred has to scan for them.
+        let (mut report, scanned) = if let Some(report) = enrich.finish_cut()? {
+            (report, None)
+        } else if is_committed(&store, &enriched, &run_id)? {
+            (JobReport::default(), None)
+        } else {
+            match enrich.run_with_keys(Some(&keys))? {
+                Ran::Now(report) => (report, Some(Scanned::of(keys))),
+                Ran::Before(report) => (report, None),
+            }
+        };
+        let shredded = shred.run_scanned(scanned)?;
+        if report.run_id.is_empty() {
+            report.run_id = run_id;
+            report.input_objects = shredded.input_objects;
+            report.input_bytes = shredded.input_bytes;
         }
-        .run_with_keys(Some(&keys))?;
-        report.absorb(shred.run_scanned(Some(Scanned::of(keys)))?);
+        report.absorb(shredded);
         report.job = "etl";
         Ok(report)
     }

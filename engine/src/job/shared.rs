@@ -4,9 +4,20 @@ use super::options::JobOptions;
 use super::report::{CorruptObject, FolderReport};
 use crate::error::Result;
 use crate::exec::Corrupt;
+use crate::iglu::Resolver;
 use crate::input::Snapshot;
 use crate::output::{OutputRoot, OutputSettings, WrittenFile};
 use crate::store::Location;
+
+/// The resolver of a job.
+///
+/// # Errors
+/// `Config` with all that is wrong with its configuration.
+pub(super) fn resolver(text: &str) -> Result<Resolver> {
+    Resolver::from_config(text).map_err(|error| {
+        error.context("Iglu resolver configuration (--iglu-config, or --resolver of camonica)")
+    })
+}
 
 /// Settings of the output of a job.
 ///

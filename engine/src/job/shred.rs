@@ -19,7 +19,7 @@ use crate::event::fields::Field;
 use crate::exec;
 use crate::iglu::Resolver;
 use crate::input::{Chunk, Framing, Snapshot, decode_utf8};
-use crate::output::{Begun, Ending, JobOutput, OutputRoot, PartWriter};
+use crate::output::{Begun, Ending, JobOutput, OutputRoot, OutputSettings, PartWriter};
 use crate::shred::columns::column_bytes;
 use crate::shred::{ATOMIC_FOLDER, Columns, TYPES_FOLDER, shred_line};
 use crate::store::{Location, Store};
@@ -66,22 +66,44 @@ impl ShredJob {
         self.run_scanned(None)
     }
 
-    /// Runs the job; `scanned` saves the scan where another stage has seen all ids already.
-    pub(super) fn run_scanned(&self, scanned: Option<Scanned>) -> Result<JobReport> {
-        let resolver = Resolver::from_config(&self.resolver)?;
+    /// Finishes the commit that an earlier attempt of this run was cut off in, if there is one: its output is complete then,
+    /// and what it left over is cleared. Reads no input.
+    ///
+    /// # Errors
+    /// When the commit cannot be finished now.
+    pub fn finish_cut(&self) -> Result<Option<JobReport>> {
         let store = self.options.open_store();
-        let snapshot = Snapshot::take(&store, &[&self.input], Framing::Lines)?;
+        match JobOutput::finish_cut(&store, &self.output_settings()?)? {
+            Some(finished) => manifest::report_of_finished(&finished, &self.folders()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn output_settings(&self) -> Result<OutputSettings> {
         let good = Location::parse(&self.output)?;
         let run_id = self.options.run_id(&good);
         let roots = vec![
-            OutputRoot::new(good.clone())
+            OutputRoot::new(good)
                 .with_success_folders([ATOMIC_FOLDER, TYPES_FOLDER])
                 .with_compression(self.options.compression),
             OutputRoot::new(Location::parse(&self.bad)?),
         ];
-        let folders = [self.output.as_str(), &self.bad];
-        let settings = shared::output_settings("shred", &run_id, roots, &self.options)?;
-        let output = match JobOutput::begin(store.clone(), settings)? {
+        shared::output_settings("shred", &run_id, roots, &self.options)
+    }
+
+    fn folders(&self) -> [&str; 2] {
+        [&self.output, &self.bad]
+    }
+
+    /// Runs the job; `scanned` saves the scan where another stage has seen all ids already.
+    pub(super) fn run_scanned(&self, scanned: Option<Scanned>) -> Result<JobReport> {
+        let resolver = shared::resolver(&self.resolver)?;
+        let store = self.options.open_store();
+        let snapshot = Snapshot::take(&store, &[&self.input], Framing::Lines)?;
+        let good = Location::parse(&self.output)?;
+        let run_id = self.options.run_id(&good);
+        let folders = self.folders();
+        let output = match JobOutput::begin(store.clone(), self.output_settings()?)? {
             Begun::Ready(output) => output,
             Begun::Finished(finished) => return manifest::report_of_finished(&finished, &folders),
         };

@@ -2,7 +2,7 @@
 
 use engine::job::ShredJob;
 
-use super::{RunContext, StepOutcome, is_committed};
+use super::{RunContext, StepOutcome, committed_before, is_committed};
 
 /// Runs the engine's shred job.
 ///
@@ -11,21 +11,24 @@ use super::{RunContext, StepOutcome, is_committed};
 pub fn run(context: &RunContext) -> Result<StepOutcome, String> {
     let config = &context.config;
     let output = context.run_folder(&config.shredded.good);
-    if is_committed(&output, "shredded-types/_SUCCESS") {
-        return Ok(StepOutcome {
-            summary: format!("was committed already in {output}"),
-            report: serde_json::json!({ "committed_before": true }),
-        });
-    }
-    let report = ShredJob {
+    let job = ShredJob {
         input: context.run_folder(&config.enriched.good).to_string(),
         output: output.to_string(),
         bad: context.run_folder(&config.shredded.bad).to_string(),
         resolver: context.resolver.clone(),
         options: context.job_options()?,
-    }
-    .run()
-    .map_err(|error| error.to_string())?;
+    };
+    // A commit that was cut off comes first: it may have written its markers already, and still have leftovers to clear.
+    let report = match job.finish_cut().map_err(|error| error.to_string())? {
+        Some(report) => report,
+        None if ["atomic-events/_SUCCESS", "shredded-types/_SUCCESS"]
+            .iter()
+            .all(|marker| is_committed(&output, marker)) =>
+        {
+            return Ok(committed_before(&output));
+        }
+        None => job.run().map_err(|error| error.to_string())?,
+    };
     Ok(StepOutcome {
         summary: report.to_table(),
         report: serde_json::json!(report),

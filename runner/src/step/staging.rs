@@ -33,24 +33,29 @@ fn is_taken(file: &Path, format: &str) -> bool {
         .is_some_and(|start| text[start..].contains(".txt"))
 }
 
-/// The name that a file gets in the processing folder.
-fn staged_name(file: &Path, format: &str, taken: &HashSet<PathBuf>) -> PathBuf {
-    if format != "clj-tomcat" {
-        return file.to_path_buf();
-    }
+/// The names that a file can have in the processing folder, the best one first.
+fn staged_names(file: &Path, format: &str) -> impl Iterator<Item = PathBuf> {
     let name = file
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let flat = PathBuf::from(name.trim_start_matches('_'));
-    if !taken.contains(&flat) {
-        return flat;
-    }
-    let instance = file
-        .parent()
-        .map(|parent| parent.to_string_lossy().replace('/', "-"))
-        .unwrap_or_default();
-    PathBuf::from(format!("{instance}-{}", flat.display()))
+    let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+    let (parent, flat, instance) = if format == "clj-tomcat" {
+        let flat = name.trim_start_matches('_').to_owned();
+        let instance = folder.to_string_lossy().replace('/', "-");
+        let named = (!instance.is_empty()).then(|| PathBuf::from(format!("{instance}-{flat}")));
+        (PathBuf::new(), flat, named)
+    } else {
+        (folder, name, None)
+    };
+    // Two collectors may use one name: the second keeps its own by a number.
+    let numbered = {
+        let (parent, flat) = (parent.clone(), flat.clone());
+        (2..).map(move |number: u64| parent.join(format!("{number}-{flat}")))
+    };
+    std::iter::once(parent.join(flat))
+        .chain(instance)
+        .chain(numbered)
 }
 
 /// Moves the logs.
@@ -61,31 +66,37 @@ pub fn run(context: &RunContext) -> Result<StepOutcome, String> {
     let processing = local(&context.config.raw.processing);
     fs::create_dir_all(&processing)
         .map_err(|error| format!("{}: {error}", processing.display()))?;
-    let mut taken: HashSet<PathBuf> = transfer::files_below(&processing)
+    transfer::remove_partial(&processing).map_err(|error| error.to_string())?;
+    // What is there already, an earlier attempt of this run has staged: a run begins with an empty folder.
+    let staged_before: HashSet<PathBuf> = transfer::files_below(&processing)
         .map_err(|error| error.to_string())?
         .into_iter()
         .collect();
+    let mut taken = staged_before.clone();
     let mut moved = Moved::default();
     for input in &context.config.raw.inputs {
         let folder = local(input);
         for file in
             candidates(&folder, &context.config.format).map_err(|error| error.to_string())?
         {
-            let mut name = staged_name(&file, &context.config.format, &taken);
-            // Two collectors may use one name: the second keeps its own by a number.
-            let mut number = 1;
-            while taken.contains(&name) {
-                number += 1;
-                let plain = staged_name(&file, &context.config.format, &HashSet::new());
-                let parent = plain.parent().unwrap_or(Path::new("")).to_path_buf();
-                let last = plain
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                name = parent.join(format!("{number}-{last}"));
-            }
-            moved.bytes += transfer::move_file(&folder.join(&file), &processing.join(&name))
+            let source = folder.join(&file);
+            let mut names = staged_names(&file, &context.config.format);
+            let name = loop {
+                let Some(name) = names.next() else {
+                    return Err(format!("{}: no name is free for it", source.display()));
+                };
+                if !taken.contains(&name) {
+                    break name;
+                }
+                // The copy of this very file, whose source the earlier attempt did not come to delete.
+                if staged_before.contains(&name)
+                    && transfer::is_cut_move(&source, &processing.join(&name))
+                        .map_err(|error| error.to_string())?
+                {
+                    break name;
+                }
+            };
+            moved.bytes += transfer::move_file(&source, &processing.join(&name))
                 .map_err(|error| error.to_string())?;
             moved.files += 1;
             taken.insert(name);
@@ -108,22 +119,26 @@ mod tests {
 
     #[test]
     fn tomcat_logs_are_flattened_and_never_collide() {
-        let mut taken = HashSet::new();
-        let first = Path::new("i-1/_var_log_tomcat8_rotated_localhost_access_log.txt1.gz");
-        let name = staged_name(first, "clj-tomcat", &taken);
+        let names = |file: &str, format: &str| -> Vec<String> {
+            staged_names(Path::new(file), format)
+                .take(3)
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect()
+        };
         assert_eq!(
-            name,
-            Path::new("var_log_tomcat8_rotated_localhost_access_log.txt1.gz")
+            names(
+                "i-2/_var_log_tomcat8_rotated_localhost_access_log.txt1.gz",
+                "clj-tomcat"
+            ),
+            [
+                "var_log_tomcat8_rotated_localhost_access_log.txt1.gz",
+                "i-2-var_log_tomcat8_rotated_localhost_access_log.txt1.gz",
+                "2-var_log_tomcat8_rotated_localhost_access_log.txt1.gz"
+            ]
         );
-        taken.insert(name);
-        let second = Path::new("i-2/_var_log_tomcat8_rotated_localhost_access_log.txt1.gz");
         assert_eq!(
-            staged_name(second, "clj-tomcat", &taken),
-            Path::new("i-2-var_log_tomcat8_rotated_localhost_access_log.txt1.gz")
-        );
-        assert_eq!(
-            staged_name(Path::new("a/b.gz"), "cloudfront", &taken),
-            Path::new("a/b.gz")
+            names("a/b.gz", "cloudfront"),
+            ["a/b.gz", "a/2-b.gz", "a/3-b.gz"]
         );
     }
 
