@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use engine::enrichment::config::EnrichmentConfigs;
 use engine::job::options::ShowProgress;
 
@@ -61,12 +62,7 @@ struct RunArguments {
 pub fn main() -> ExitCode {
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
-        Err(error) => {
-            // Help and version are no mistakes; anything else is exit code 1, as the reference's.
-            let code = u8::from(error.use_stderr());
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(error) => return refuse(&error),
     };
     engine::cli::shared::start_logging();
     let outcome = match command_line.command {
@@ -91,6 +87,58 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Answers a command line that cannot be read, in the words of the reference and with the help of the command; help and
+/// version themselves are no mistakes. Anything else is exit code 1, as the reference's.
+#[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
+fn refuse(error: &clap::Error) -> ExitCode {
+    let named = |kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => Some(name.as_str()),
+        Some(ContextValue::Strings(names)) => names.first().map(String::as_str),
+        _ => None,
+    };
+    // `--config <CONFIG>` -> `--config`
+    let option = named(ContextKind::InvalidArg)
+        .and_then(|text| text.split(' ').next())
+        .unwrap_or_default();
+    let text = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            println!("Empty command!\n{}", help());
+            return ExitCode::FAILURE;
+        }
+        ErrorKind::InvalidSubcommand => {
+            let name = named(ContextKind::InvalidSubcommand).unwrap_or_default();
+            println!("Invalid command: {name}\n{}", help());
+            return ExitCode::FAILURE;
+        }
+        ErrorKind::MissingRequiredArgument => {
+            format!("Missing option: {}", option.trim_start_matches('-'))
+        }
+        ErrorKind::UnknownArgument if option.starts_with('-') => {
+            format!("invalid option: {option}")
+        }
+        ErrorKind::InvalidValue if named(ContextKind::InvalidValue) == Some("") => {
+            format!("missing argument: {option}")
+        }
+        _ => {
+            let code = u8::from(error.use_stderr());
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    eprintln!("{text}\n{}", help());
+    ExitCode::FAILURE
+}
+
+/// The help of the command that was asked for, or of the program.
+fn help() -> String {
+    let mut program = CommandLine::command();
+    let asked = std::env::args().nth(1).unwrap_or_default();
+    match program.find_subcommand_mut(&asked) {
+        Some(command) => command.render_help().to_string(),
+        None => program.render_help().to_string(),
+    }
+}
+
 /// No-op outcomes go to standard output, as the reference's; mistakes and failures to standard error.
 #[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
 fn report(failure: &Failure) {
@@ -111,6 +159,17 @@ fn request(
     ignore_lock: bool,
     run_id: Option<String>,
 ) -> Result<Request> {
+    if common.config != "-" && !Path::new(&common.config).is_file() {
+        return Err(Failure::Config(format!(
+            "Configuration file '{}' does not exist, or is not a file",
+            common.config
+        )));
+    }
+    let enrichments = match &common.enrichments {
+        Some(folder) => EnrichmentConfigs::from_folder(Path::new(folder))
+            .map_err(|error| Failure::Config(error.to_string()))?,
+        None => EnrichmentConfigs::default(),
+    };
     if !Path::new(&common.resolver).is_file() {
         return Err(Failure::Config(format!(
             "Iglu resolver file '{}' does not exist, or is not a file",
@@ -120,11 +179,6 @@ fn request(
     let resolver = std::fs::read_to_string(&common.resolver).map_err(|error| {
         Failure::Config(format!("Iglu resolver file '{}': {error}", common.resolver))
     })?;
-    let enrichments = match &common.enrichments {
-        Some(folder) => EnrichmentConfigs::from_folder(Path::new(folder))
-            .map_err(|error| Failure::Config(error.to_string()))?,
-        None => EnrichmentConfigs::default(),
-    };
     Ok(Request {
         config: common.config.clone(),
         resolver,

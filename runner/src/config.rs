@@ -7,7 +7,7 @@ pub mod erb;
 pub mod reader;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use engine::store::Location;
 
@@ -230,9 +230,9 @@ impl Config {
         }
         let mut mistakes = Vec::new();
         for (index, (name, location)) in folders.iter().enumerate() {
-            let text = format!("{}/", location.to_string().trim_end_matches('/'));
+            let text = real_folder(location);
             for (other_name, other) in &folders[index + 1..] {
-                let other_text = format!("{}/", other.to_string().trim_end_matches('/'));
+                let other_text = real_folder(other);
                 if text == other_text {
                     mistakes.push(format!("{name} and {other_name}: the same folder, {text}"));
                 } else if text.starts_with(&other_text) || other_text.starts_with(&text) {
@@ -248,6 +248,29 @@ impl Config {
             Err(mistakes.join("\n"))
         }
     }
+}
+
+/// The absolute path of a folder with a slash at its end: links of its existing part followed, `..` taken away.
+fn real_folder(location: &Location) -> String {
+    let text = location.to_string();
+    let Some(path) = location
+        .local_path()
+        .and_then(|path| std::path::absolute(path).ok())
+    else {
+        return format!("{}/", text.trim_end_matches('/'));
+    };
+    let mut real = std::path::PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            real.pop();
+        } else {
+            real.push(part);
+            if let Ok(followed) = real.canonicalize() {
+                real = followed;
+            }
+        }
+    }
+    format!("{}/", real.display().to_string().trim_end_matches('/'))
 }
 
 type StageFolders = (

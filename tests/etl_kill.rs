@@ -1,0 +1,162 @@
+//! `camonica-engine etl` killed at any moment: the same command line again brings it to its end, as if nothing had been.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the lints spare test functions, and not what they call"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fixtures::random::Random;
+use fixtures::{Corpus, Format, Mix};
+use support::parts;
+
+fn command(raw: &Path, folder: &Path) -> Command {
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_camonica-engine"));
+    process
+        .arg("etl")
+        .args(["--input-folder", raw.to_str().unwrap()])
+        .args(["--input-format", "cloudfront"])
+        .args(["--enriched-folder", &path("enriched/good")])
+        .args(["--enriched-bad-folder", &path("enriched/bad")])
+        .args(["--shredded-folder", &path("shredded/good")])
+        .args(["--shredded-bad-folder", &path("shredded/bad")])
+        .args(["--iglu-config", &path("resolver.json")])
+        .args(["--etl-timestamp", "1532476800000"])
+        .args([
+            "--failure-timestamp",
+            "0",
+            "--run-id",
+            "r",
+            "--workers",
+            "1",
+        ])
+        .args(["--progress", "none"])
+        .env_remove("RUST_LOG");
+    fs::write(folder.join("resolver.json"), support::fixtures_resolver()).unwrap();
+    process
+}
+
+/// All lines by folder; there is nothing but part files and markers.
+fn lines(folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut folders: Vec<PathBuf> = vec![folder.to_path_buf()];
+    let mut markers = 0;
+    while let Some(current) = folders.pop() {
+        for entry in fs::read_dir(current).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name == "_SUCCESS" {
+                markers += 1;
+            } else {
+                let known = ["part-", "_SUCCESS.manifest.json", "resolver.json"];
+                assert!(
+                    known.iter().any(|known| name.starts_with(known)),
+                    "left over: {}",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert_eq!(markers, 5);
+    parts::lines_by_folder(folder)
+}
+
+#[test]
+fn etl_can_be_killed_and_run_again() {
+    let base = tempfile::tempdir().unwrap();
+    let raw = base.path().join("raw");
+    let corpus = |seed, bytes| Corpus {
+        seed,
+        format: Format::Cloudfront,
+        bytes,
+        files: 2,
+        gzip: true,
+        mix: Mix {
+            malformed: 0.03,
+            ..Mix::default()
+        },
+    };
+    let made = corpus(3, 150_000).write(&raw).unwrap();
+    // a copy of a log: its events get ids of their own trackers once more, so that shred has duplicates to drop
+    fs::copy(&made.files[0], raw.join("copy.gz")).unwrap();
+    let run = |folder: &Path| {
+        let output = command(&raw, folder).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(!err.contains("panicked"), "{err}");
+        (output.status.code().unwrap(), err)
+    };
+    let whole = base.path().join("whole");
+    fs::create_dir(&whole).unwrap();
+    let started = Instant::now();
+    assert_eq!(run(&whole).0, 0);
+    let time = started.elapsed();
+    let expected = lines(&whole);
+    let atomic = &expected["shredded/good/atomic-events"];
+    assert_eq!(atomic.len() as u64, made.events, "the copies are dropped");
+    assert!(expected["enriched/good"].len() > atomic.len());
+
+    let mut random = Random::new(9);
+    let mut hit: BTreeMap<&str, u64> = BTreeMap::new();
+    for index in 0..20 {
+        let folder = base.path().join(format!("killed-{index}"));
+        fs::create_dir(&folder).unwrap();
+        for _ in 0..=index % 3 {
+            let pause = Duration::from_micros(random.below(time.as_micros() as u64));
+            let mut child = command(&raw, &folder)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(pause);
+            // it may have come to its end
+            let _ = child.kill();
+            child.wait().unwrap();
+            let step = match (
+                folder.join("enriched/good/_SUCCESS").exists(),
+                folder
+                    .join("shredded/good/shredded-types/_SUCCESS")
+                    .exists(),
+            ) {
+                (false, _) => "enrich",
+                (true, false) => "shred",
+                (true, true) => "done",
+            };
+            *hit.entry(step).or_default() += 1;
+        }
+        let (code, err) = run(&folder);
+        // a run that was killed after its last marker is complete; to run it again is refused
+        if code != 0 {
+            assert!(
+                code == 1 && err.contains("a finished output is there"),
+                "kill {index}: {err}"
+            );
+        }
+        let found = lines(&folder);
+        assert_eq!(
+            expected.keys().collect::<Vec<_>>(),
+            found.keys().collect::<Vec<_>>(),
+            "kill {index}"
+        );
+        for (name, lines) in &expected {
+            assert!(*lines == found[name], "kill {index}: {name} differs");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    println!("kills of jobs of {time:?}: {hit:?}");
+    assert!(
+        hit.contains_key("enrich") && hit.contains_key("shred"),
+        "{hit:?}"
+    );
+}
