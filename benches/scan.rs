@@ -7,6 +7,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use engine::dedup::keys::{EventKeyHasher, KeyTable};
 use engine::event::fields::Field;
+use engine::exec::spill::SpillArea;
 use engine::shred::columns::column_bytes;
 
 fn main() {
@@ -14,7 +15,12 @@ fn main() {
 }
 
 fn table() -> Option<KeyTable> {
-    EventKeyHasher::random().ok().map(KeyTable::new)
+    let spill = SpillArea::open("bench", &[]).ok()?;
+    Some(KeyTable::new(
+        EventKeyHasher::random().ok()?,
+        spill,
+        64 << 20,
+    ))
 }
 
 /// As many lines as fill the table's staging areas some times over.
@@ -32,10 +38,12 @@ fn event_ids(bencher: Bencher) {
             for line in &lines {
                 let id = column_bytes(line.as_bytes(), Field::EventId as usize);
                 if let (Some(keys), Some(id)) = (&mut keys, id) {
-                    keys.add(black_box(id));
+                    let _ = keys.add(black_box(id));
                 }
             }
-            drop(keys);
-            table.map(KeyTable::into_candidates)
+            if let Some(mut keys) = keys {
+                let _ = keys.flush();
+            }
+            table.and_then(|table| table.into_candidates(1, 64 << 20).ok())
         });
 }

@@ -15,6 +15,7 @@
 
 pub mod progress;
 mod queue;
+pub mod spill;
 
 use std::any::Any;
 use std::io::Read;

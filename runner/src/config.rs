@@ -7,7 +7,7 @@ pub mod erb;
 pub mod reader;
 
 use std::fs;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use engine::store::Location;
 
@@ -70,6 +70,8 @@ pub struct CamonicaSettings {
     pub memory_limit: Option<String>,
     /// Whether damaged input objects are counted and left, instead of ending the job.
     pub skip_corrupt: bool,
+    /// Local directories for what does not fit into memory.
+    pub spill_directories: Vec<PathBuf>,
 }
 
 /// Keys below `aws.emr` and elsewhere that have an effect only on a cluster.
@@ -156,6 +158,7 @@ impl Config {
         let skip_corrupt = reader
             .optional_bool("camonica.skip_corrupt")
             .unwrap_or(false);
+        let spill_directories = reader.optional_paths("camonica.spill_directories");
         reader.finish()?;
         let config = (|| {
             let (good, bad, errors, archive) = enriched;
@@ -189,6 +192,7 @@ impl Config {
                     workers: workers.and_then(|n| usize::try_from(n).ok()),
                     memory_limit,
                     skip_corrupt,
+                    spill_directories,
                 },
             })
         })();

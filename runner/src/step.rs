@@ -81,6 +81,7 @@ impl RunContext {
             log_folder: Some(self.config.log.to_string()),
             skip_corrupt: self.config.camonica.skip_corrupt,
             progress: self.progress,
+            spill_directories: self.config.camonica.spill_directories.clone(),
             ..JobOptions::default()
         };
         if let Some(workers) = self.config.camonica.workers {

@@ -1,6 +1,7 @@
 //! Options that all commands share.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -20,6 +21,10 @@ pub struct SharedArguments {
     /// Memory for buffers and tables, e.g. 512M [default: the smaller of 1 GiB and 60 % of the machine]
     #[arg(long)]
     pub memory_limit: Option<String>,
+    /// Directories for what does not fit into memory, sealed: may be given several times, or as a comma-separated list
+    /// [default: a folder below the system's temporary directory]
+    #[arg(long, value_delimiter = ',', value_name = "DIRECTORY")]
+    pub spill_dir: Vec<PathBuf>,
     /// Compression of good part files
     #[arg(long, value_enum, ignore_case = true, default_value = "none")]
     pub output_compression: CompressionName,
@@ -91,6 +96,7 @@ impl SharedArguments {
             options.memory_limit =
                 parse_size(limit).map_err(|error| error.context("--memory-limit"))?;
         }
+        options.spill_directories.clone_from(&self.spill_dir);
         options.compression = match self.output_compression {
             CompressionName::None => Compression::None,
             CompressionName::Gzip => Compression::Gzip(6),

@@ -1,19 +1,29 @@
 //! The table of event ids: 16 bytes an event, in partitions that are sorted one after the other.
+//!
+//! When the table outgrows its share of memory, its fullest partitions are sorted and written to sealed files. Of equal keys
+//! two are kept: they say all that is asked. So an id with 10^8 copies takes no more room than one with two.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Mutex;
+mod grace;
 
+use std::hash::Hasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::candidates::Candidates;
 use crate::error::{Error, Result};
+use crate::exec::spill::{Kind, SealedWriter, SpillArea};
+use grace::{Grace, keep_two};
 
 /// Partitions of the table; the first byte of a key chooses one.
 const PARTITIONS: usize = 256;
 /// Keys that a worker gathers for one partition before it takes the partition's lock.
-const STAGED_KEYS: usize = 256;
-/// Keys in one block of a partition: a partition grows by blocks, so that it is never copied to grow.
-const BLOCK_KEYS: usize = 4096;
+const STAGED_KEYS: usize = 64;
+/// Keys in one block of a partition, at most: a partition grows by blocks, so that it is never copied to grow.
+const MOST_BLOCK_KEYS: usize = 4096;
+const KEY_BYTES: u64 = size_of::<EventKey>() as u64;
 
 /// The 128-bit keyed hash of an event id.
 pub type EventKey = u128;
@@ -52,7 +62,25 @@ impl EventKeyHasher {
 #[derive(Debug)]
 pub struct KeyTable {
     hasher: EventKeyHasher,
-    partitions: Vec<Mutex<Vec<Vec<EventKey>>>>,
+    partitions: Vec<Mutex<Partition>>,
+    spill: SpillArea,
+    /// Bytes that the blocks of all partitions may take.
+    budget: u64,
+    block_keys: usize,
+    held: AtomicU64,
+    added: AtomicU64,
+    /// One thread at a time makes room.
+    making_room: Mutex<()>,
+    /// What went wrong where no error could be returned.
+    failure: Mutex<Option<Error>>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    blocks: Vec<Vec<EventKey>>,
+    /// Bytes of the blocks.
+    held: u64,
+    file: Option<SealedWriter>,
 }
 
 /// One worker's way into a [`KeyTable`]; keys reach the table when it is flushed or dropped.
@@ -63,10 +91,22 @@ pub struct KeyWriter<'t> {
 }
 
 impl KeyTable {
-    /// An empty table.
-    pub fn new(hasher: EventKeyHasher) -> Self {
-        let partitions = (0..PARTITIONS).map(|_| Mutex::new(Vec::new())).collect();
-        Self { hasher, partitions }
+    /// An empty table that takes about `budget` bytes of memory and `spill` for the rest.
+    pub fn new(hasher: EventKeyHasher, spill: SpillArea, budget: u64) -> Self {
+        let blocks_in_all = budget / KEY_BYTES / PARTITIONS as u64 / 4;
+        Self {
+            hasher,
+            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            spill,
+            budget,
+            block_keys: usize::try_from(blocks_in_all)
+                .unwrap_or(MOST_BLOCK_KEYS)
+                .clamp(STAGED_KEYS, MOST_BLOCK_KEYS),
+            held: AtomicU64::new(0),
+            added: AtomicU64::new(0),
+            making_room: Mutex::new(()),
+            failure: Mutex::new(None),
+        }
     }
 
     /// A writer for one worker.
@@ -77,187 +117,174 @@ impl KeyTable {
         }
     }
 
-    /// Bytes of all keys in the table.
+    /// Bytes of all keys that were added.
     pub fn bytes(&self) -> u64 {
-        let keys: usize = self
-            .partitions
-            .iter()
-            .map(|partition| lock(partition).iter().map(Vec::len).sum::<usize>())
-            .sum();
-        (keys * size_of::<EventKey>()) as u64
+        self.added.load(Ordering::Relaxed) * KEY_BYTES
     }
 
-    /// The ids that were added more than once. Partitions are freed one after the other.
-    pub fn into_candidates(self) -> Candidates {
-        let mut keys = KeySet::default();
-        for partition in self.partitions {
-            let blocks = partition
-                .into_inner()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let mut sorted: Vec<EventKey> = blocks.concat();
-            drop(blocks);
-            sorted.sort_unstable();
-            keys.extend(
-                sorted
-                    .windows(2)
-                    .filter(|pair| pair[0] == pair[1])
-                    .map(|pair| pair[0]),
-            );
+    /// Where keys go that do not fit.
+    pub fn spill(&self) -> &SpillArea {
+        &self.spill
+    }
+
+    /// The ids that were added more than once, found by so many threads. They may take `budget` bytes.
+    ///
+    /// # Errors
+    /// When keys cannot be spilled or read back.
+    pub fn into_candidates(self, workers: usize, budget: u64) -> Result<Candidates> {
+        if let Some(error) = unlocked(self.failure) {
+            return Err(error);
         }
-        Candidates {
-            hasher: self.hasher,
-            keys,
+        let workers = workers.max(1);
+        let grace = Grace {
+            spill: &self.spill,
+            budget: self.budget / workers as u64,
+        };
+        let candidates = Mutex::new(Candidates::new(self.hasher, budget));
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(workers)
+            .build()
+            .map_err(|error| {
+                Error::internal("cannot start the worker threads").with_source(error)
+            })?;
+        pool.install(|| {
+            self.partitions.into_par_iter().try_for_each(|partition| {
+                let Partition { blocks, file, .. } = unlocked(partition);
+                let keys = blocks.concat();
+                drop(blocks);
+                let file = file.map(SealedWriter::finish).transpose()?;
+                grace.repeated(keys, file, 0, &mut |repeated| {
+                    lock(&candidates).extend(repeated);
+                })
+            })
+        })?;
+        Ok(unlocked(candidates))
+    }
+
+    fn append(&self, number: usize, staged: &mut Vec<EventKey>) -> Result<()> {
+        let mut partition = lock(&self.partitions[number]);
+        let mut more = 0;
+        for &key in staged.iter() {
+            match partition.blocks.last_mut() {
+                Some(block) if block.len() < block.capacity() => block.push(key),
+                last => {
+                    // Small jobs have small blocks.
+                    let before = last.map_or(STAGED_KEYS / 2, |block| block.capacity());
+                    let capacity = (before * 2).min(self.block_keys);
+                    let mut block = Vec::with_capacity(capacity);
+                    block.push(key);
+                    more += block.capacity() as u64 * KEY_BYTES;
+                    partition.blocks.push(block);
+                }
+            }
         }
+        partition.held += more;
+        // under the lock, so that nobody takes away what is not counted yet
+        let held = self.held.fetch_add(more, Ordering::Relaxed) + more;
+        drop(partition);
+        self.added.fetch_add(staged.len() as u64, Ordering::Relaxed);
+        staged.clear();
+        if more > 0 && held > self.budget {
+            self.make_room()?;
+        }
+        Ok(())
+    }
+
+    /// Empties the fullest partitions until half of the budget is free; other threads wait for it meanwhile.
+    fn make_room(&self) -> Result<()> {
+        let _one = lock(&self.making_room);
+        if self.held.load(Ordering::Relaxed) <= self.budget {
+            return Ok(());
+        }
+        let mut fullest: Vec<(u64, usize)> = self
+            .partitions
+            .iter()
+            .enumerate()
+            .map(|(number, partition)| (lock(partition).held, number))
+            .collect();
+        fullest.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, number) in fullest {
+            if self.held.load(Ordering::Relaxed) <= self.budget / 2 {
+                break;
+            }
+            let mut partition = lock(&self.partitions[number]);
+            let before = partition.held;
+            self.empty(number, &mut partition)?;
+            self.held
+                .fetch_sub(before - partition.held, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Sorts a partition; what is left of it goes to its file, or stays if most keys were equal.
+    fn empty(&self, number: usize, partition: &mut Partition) -> Result<()> {
+        let mut keys: Vec<EventKey> = Vec::new();
+        let mut taken = 0;
+        for mut block in partition.blocks.drain(..) {
+            taken += block.len();
+            keep_two(&mut block);
+            keys.extend_from_slice(&block);
+        }
+        partition.held = 0;
+        keep_two(&mut keys);
+        if keys.len() * 2 <= taken {
+            keys.shrink_to_fit();
+            partition.held = keys.capacity() as u64 * KEY_BYTES;
+            partition.blocks.push(keys);
+            return Ok(());
+        }
+        let file = partition
+            .file
+            .get_or_insert_with(|| self.spill.writer(Kind::Keys, number as u64));
+        grace::append(file, &keys)
     }
 }
 
 impl KeyWriter<'_> {
     /// Adds one event id.
-    pub fn add(&mut self, event_id: &[u8]) {
+    ///
+    /// # Errors
+    /// When the table is full and its keys cannot be spilled.
+    pub fn add(&mut self, event_id: &[u8]) -> Result<()> {
         let key = self.table.hasher.key(event_id);
         let partition = (key >> 120) as usize;
         let staged = &mut self.staged[partition];
         staged.push(key);
         if staged.len() >= STAGED_KEYS {
-            self.table.append(partition, staged);
+            self.table.append(partition, staged)?;
         }
+        Ok(())
     }
 
     /// Hands all keys to the table.
-    pub fn flush(&mut self) {
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn flush(&mut self) -> Result<()> {
         for (partition, staged) in self.staged.iter_mut().enumerate() {
-            self.table.append(partition, staged);
+            self.table.append(partition, staged)?;
         }
+        Ok(())
     }
 }
 
 impl Drop for KeyWriter<'_> {
     fn drop(&mut self) {
-        self.flush();
-    }
-}
-
-impl KeyTable {
-    fn append(&self, partition: usize, staged: &mut Vec<EventKey>) {
-        let mut blocks = lock(&self.partitions[partition]);
-        for &key in staged.iter() {
-            match blocks.last_mut() {
-                Some(block) if block.len() < BLOCK_KEYS => block.push(key),
-                _ => {
-                    // The first block of a small job grows on demand, later ones are full sized.
-                    let capacity = if blocks.is_empty() {
-                        STAGED_KEYS
-                    } else {
-                        BLOCK_KEYS
-                    };
-                    let mut block = Vec::with_capacity(capacity);
-                    block.push(key);
-                    blocks.push(block);
-                }
-            }
+        // A key that is lost would be a duplicate that is missed: the table remembers it.
+        if let Err(error) = self.flush() {
+            lock(&self.table.failure).get_or_insert(error);
         }
-        staged.clear();
     }
 }
 
 /// A panicking worker cannot leave a list of keys half written.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Event ids that occur more than once in a job, by their keys.
-#[derive(Debug)]
-pub struct Candidates {
-    hasher: EventKeyHasher,
-    keys: KeySet,
-}
-
-impl Candidates {
-    /// Whether `event_id` may occur more than once.
-    pub fn contains(&self, event_id: &[u8]) -> bool {
-        !self.keys.is_empty() && self.keys.contains(&self.hasher.key(event_id))
-    }
-
-    /// Number of ids.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether every id occurs once.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-}
-
-/// Keys are hashes already: their low bits serve as they are.
-type KeySet = HashSet<EventKey, BuildHasherDefault<KeyBits>>;
-
-/// Hasher that hands the low half of a key through.
-#[derive(Debug, Default)]
-struct KeyBits(u64);
-
-impl Hasher for KeyBits {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
-    }
+fn unlocked<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidates(ids: &[&str]) -> Candidates {
-        let table = KeyTable::new(EventKeyHasher::random().unwrap());
-        let mut writer = table.writer();
-        for id in ids {
-            writer.add(id.as_bytes());
-        }
-        drop(writer);
-        table.into_candidates()
-    }
-
-    #[test]
-    fn only_repeated_ids_are_candidates() {
-        let found = candidates(&["a", "b", "a", "c", "a", "", ""]);
-        assert_eq!(found.len(), 2);
-        assert!(found.contains(b"a") && found.contains(b""));
-        assert!(!found.contains(b"b") && !found.contains(b"d"));
-        assert!(candidates(&["a", "b"]).is_empty());
-    }
-
-    #[test]
-    fn many_workers_many_keys() {
-        let table = KeyTable::new(EventKeyHasher::random().unwrap());
-        std::thread::scope(|scope| {
-            for worker in 0..4u64 {
-                let table = &table;
-                scope.spawn(move || {
-                    let mut writer = table.writer();
-                    // ids 0..50_000 by each worker once; every tenth by the second worker alone again
-                    for id in 0..50_000u64 {
-                        writer.add(&(worker * 50_000 + id).to_le_bytes());
-                        if worker == 1 && id % 10 == 0 {
-                            writer.add(&id.to_le_bytes());
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!(table.bytes(), 16 * 205_000);
-        let found = table.into_candidates();
-        assert_eq!(found.len(), 5_000);
-        assert!(found.contains(&10u64.to_le_bytes()) && !found.contains(&11u64.to_le_bytes()));
-    }
-}
+mod tests;

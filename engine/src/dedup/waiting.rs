@@ -1,18 +1,28 @@
 //! Good events whose id may occur more than once: they wait as enriched lines until all are known.
 //!
 //! Only one line is kept for each id and fingerprint, so that a hot id with any number of equal copies takes
-//! the place of one.
+//! the place of one. Lines that outgrow their share of memory go to sealed, compressed files, by the hash of their id.
+
+pub(super) mod record;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Place;
 use super::keys::EventKeyHasher;
+use crate::error::Result;
+use crate::exec::spill::{Kind, SealedFile, SealedWriter, SpillArea};
 
-/// Groups are spread over so many locks.
-const PARTITIONS: usize = 64;
+/// Groups are spread over so many locks and files.
+pub(super) const PARTITIONS: usize = 64;
+/// Bits of an id's key that choose the partition.
+pub(super) const PARTITION_BITS: u32 = PARTITIONS.trailing_zeros();
+/// Bytes that a line takes in memory besides its own, about: tables and allocations.
+const LINE_OVERHEAD: u64 = 160;
+/// Bytes that an id takes besides, about.
+const ID_OVERHEAD: u64 = 320;
 
 /// What tells events with one id apart. An event without fingerprint is equal to no other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +31,15 @@ pub enum Fingerprint {
     Known(Box<str>),
     /// No fingerprint: its place stands for it.
     Missing(Place),
+}
+
+impl Fingerprint {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Known(text) => text.len() as u64,
+            Self::Missing(_) => 0,
+        }
+    }
 }
 
 /// The best line so far of one id and fingerprint.
@@ -37,24 +56,106 @@ pub struct WaitingLine {
 /// Lines of one event id by fingerprint.
 pub type Group = HashMap<Fingerprint, WaitingLine>;
 
+/// Adds a line to a group: of two with equal fingerprint the one with the earlier `etl_tstamp` stays, then the one with the
+/// lesser place. Returns the change of the bytes held, and whether one of two vanished.
+pub(super) fn add_line(
+    group: &mut Group,
+    fingerprint: Fingerprint,
+    line: WaitingLine,
+) -> (i64, bool) {
+    let size = |line: &WaitingLine| i64::try_from(line.line.len()).unwrap_or(i64::MAX);
+    match group.entry(fingerprint) {
+        Entry::Vacant(entry) => {
+            let bytes = size(&line) + (entry.key().bytes() + LINE_OVERHEAD) as i64;
+            entry.insert(line);
+            (bytes, false)
+        }
+        Entry::Occupied(mut entry) => {
+            let kept = entry.get_mut();
+            if (line.etl_tstamp_ms, line.place) < (kept.etl_tstamp_ms, kept.place) {
+                let change = size(&line) - size(kept);
+                *kept = line;
+                (change, true)
+            } else {
+                (0, true)
+            }
+        }
+    }
+}
+
+/// Groups by id, and the bytes that they take in memory, about.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    pub(super) by_id: HashMap<Box<str>, Group>,
+    pub(super) bytes: u64,
+}
+
+impl Groups {
+    /// Whether there is more than one line: one alone cannot be divided.
+    pub(super) fn are_many(&self) -> bool {
+        self.by_id.len() > 1 || self.by_id.values().any(|group| group.len() > 1)
+    }
+
+    /// Adds a line as [`add_line`] does; true if one of two natural duplicates vanished.
+    pub(super) fn add(
+        &mut self,
+        event_id: &str,
+        fingerprint: Fingerprint,
+        line: WaitingLine,
+    ) -> bool {
+        let group = match self.by_id.get_mut(event_id) {
+            Some(group) => group,
+            None => {
+                self.bytes += event_id.len() as u64 + ID_OVERHEAD;
+                self.by_id.entry(event_id.into()).or_default()
+            }
+        };
+        let (change, vanished) = add_line(group, fingerprint, line);
+        self.bytes = self.bytes.saturating_add_signed(change);
+        vanished
+    }
+}
+
 /// All waiting lines of a job; filled by many threads.
 #[derive(Debug)]
 pub struct Waiting {
     hasher: EventKeyHasher,
-    partitions: Vec<Mutex<HashMap<Box<str>, Group>>>,
+    partitions: Vec<Mutex<Partition>>,
+    spill: SpillArea,
+    /// Bytes that lines may take in memory.
+    budget: u64,
+    held: AtomicU64,
+    /// One thread at a time makes room.
+    making_room: Mutex<()>,
     natural_duplicates: AtomicU64,
     lines: AtomicU64,
     bytes: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Partition {
+    groups: Groups,
+    file: Option<SealedWriter>,
+}
+
+/// The lines of some ids, in memory and on disk.
+#[derive(Debug)]
+pub struct WaitingPartition {
+    pub(super) groups: Groups,
+    pub(super) file: Option<SealedFile>,
+}
+
 impl Waiting {
-    /// Nothing waits yet. Event ids are spread by `hasher`.
-    pub fn new(hasher: EventKeyHasher) -> Self {
+    /// Nothing waits yet. Event ids are spread by `hasher`; lines take about `budget` bytes of memory, and `spill` for the
+    /// rest.
+    pub fn new(hasher: EventKeyHasher, spill: SpillArea, budget: u64) -> Self {
         Self {
             hasher,
-            partitions: (0..PARTITIONS)
-                .map(|_| Mutex::new(HashMap::new()))
-                .collect(),
+            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            spill,
+            budget,
+            held: AtomicU64::new(0),
+            making_room: Mutex::new(()),
             natural_duplicates: AtomicU64::new(0),
             lines: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -62,8 +163,11 @@ impl Waiting {
     }
 
     /// Adds a good line. Of two with equal id and fingerprint the one with the earlier `etl_tstamp` stays, then
-    /// the one with the lesser place; the other is counted as a natural duplicate.
-    pub fn add(&self, event_id: &str, fingerprint: Option<&str>, line: WaitingLine) {
+    /// the one with the lesser place; the other is counted as a natural duplicate, now or when it is resolved.
+    ///
+    /// # Errors
+    /// When lines must be spilled and cannot be.
+    pub fn add(&self, event_id: &str, fingerprint: Option<&str>, line: WaitingLine) -> Result<()> {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes
             .fetch_add(line.line.len() as u64, Ordering::Relaxed);
@@ -71,26 +175,64 @@ impl Waiting {
             Some(text) => Fingerprint::Known(text.into()),
             None => Fingerprint::Missing(line.place),
         };
-        let partition = (self.hasher.key(event_id.as_bytes()) as usize) % PARTITIONS;
-        let mut groups = self.partitions[partition]
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let group = match groups.get_mut(event_id) {
-            Some(group) => group,
-            None => groups.entry(event_id.into()).or_default(),
+        let number = (self.hasher.key(event_id.as_bytes()) as usize) % PARTITIONS;
+        let mut partition = lock(&self.partitions[number]);
+        let before = partition.groups.bytes;
+        if partition.groups.add(event_id, fingerprint, line) {
+            self.natural_duplicates.fetch_add(1, Ordering::Relaxed);
+        }
+        // under the lock, so that nobody takes away what is not counted yet; a shorter line may take the place of a longer
+        let after = partition.groups.bytes;
+        let held = if after >= before {
+            self.held.fetch_add(after - before, Ordering::Relaxed) + (after - before)
+        } else {
+            self.held.fetch_sub(before - after, Ordering::Relaxed)
         };
-        match group.entry(fingerprint) {
-            Entry::Vacant(entry) => {
-                entry.insert(line);
+        drop(partition);
+        if after > before && held > self.budget {
+            self.make_room()?;
+        }
+        Ok(())
+    }
+
+    /// Empties the fullest partitions until half of the budget is free; other threads wait for it meanwhile.
+    fn make_room(&self) -> Result<()> {
+        let _one = lock(&self.making_room);
+        if self.held.load(Ordering::Relaxed) <= self.budget {
+            return Ok(());
+        }
+        let mut fullest: Vec<(u64, usize)> = self
+            .partitions
+            .iter()
+            .enumerate()
+            .map(|(number, partition)| (lock(partition).groups.bytes, number))
+            .collect();
+        fullest.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, number) in fullest {
+            if self.held.load(Ordering::Relaxed) <= self.budget / 2 {
+                break;
             }
-            Entry::Occupied(mut entry) => {
-                self.natural_duplicates.fetch_add(1, Ordering::Relaxed);
-                let kept = entry.get_mut();
-                if (line.etl_tstamp_ms, line.place) < (kept.etl_tstamp_ms, kept.place) {
-                    *kept = line;
-                }
+            let mut partition = lock(&self.partitions[number]);
+            let before = partition.groups.bytes;
+            self.empty(number, &mut partition)?;
+            self.held.fetch_sub(before, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn empty(&self, number: usize, partition: &mut Partition) -> Result<()> {
+        let writer = partition
+            .file
+            .take()
+            .unwrap_or_else(|| self.spill.writer(Kind::Lines, number as u64));
+        let mut file = record::Writer::new(writer, record::GATHERED_BYTES);
+        for (event_id, group) in std::mem::take(&mut partition.groups).by_id {
+            for (fingerprint, line) in group {
+                file.add(&event_id, &fingerprint, &line)?;
             }
         }
+        partition.file = Some(file.flush()?);
+        Ok(())
     }
 
     /// Lines that were added, and their bytes.
@@ -101,20 +243,39 @@ impl Waiting {
         )
     }
 
-    /// Lines that vanished as natural duplicates.
+    /// Lines that vanished as natural duplicates while they were added. Those that are found out when the partitions are
+    /// resolved come on top.
     pub fn natural_duplicates(&self) -> u64 {
         self.natural_duplicates.load(Ordering::Relaxed)
     }
 
-    /// The groups, in parts that can be resolved side by side.
-    pub fn into_partitions(self) -> Vec<HashMap<Box<str>, Group>> {
-        self.partitions
-            .into_iter()
-            .map(|p| {
-                p.into_inner()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-            })
-            .filter(|groups| !groups.is_empty())
-            .collect()
+    /// The hasher that spreads ids.
+    pub fn hasher(&self) -> EventKeyHasher {
+        self.hasher
     }
+
+    /// The groups, in parts that can be resolved side by side. A part that has lines on disk has all of them there.
+    ///
+    /// # Errors
+    /// When lines cannot be spilled.
+    pub fn into_partitions(self) -> Result<Vec<WaitingPartition>> {
+        let mut parts = Vec::new();
+        for (number, partition) in self.partitions.iter().enumerate() {
+            let mut partition = lock(partition);
+            if partition.file.is_some() {
+                self.empty(number, &mut partition)?;
+            }
+            let Partition { groups, file } = std::mem::take(&mut *partition);
+            let file = file.map(SealedWriter::finish).transpose()?;
+            if file.is_some() || !groups.by_id.is_empty() {
+                parts.push(WaitingPartition { groups, file });
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// A panicking worker ends the job; what it left half done is not read.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -121,7 +121,9 @@ impl EnrichJob {
         let good = Location::parse(&self.output)?;
         let run_id = self.options.run_id(&good);
         let folders = self.folders();
-        let output = match JobOutput::begin(store.clone(), self.output_settings()?)? {
+        let spill = self.options.open_spill("enrich")?;
+        let settings = shared::with_spill(self.output_settings()?, &spill);
+        let output = match JobOutput::begin(store.clone(), settings)? {
             Begun::Ready(output) => output,
             Begun::Finished(finished) => {
                 return manifest::report_of_finished(&finished, &folders).map(Ran::Before);
@@ -265,7 +267,7 @@ impl Worker<'_> {
         }
         if let Some(keys) = &mut self.keys {
             for id in &out.event_ids {
-                keys.add(id.as_bytes());
+                keys.add(id.as_bytes())?;
             }
         }
         out.event_ids.clear();

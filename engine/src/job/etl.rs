@@ -6,6 +6,7 @@ use super::options::JobOptions;
 use super::report::JobReport;
 use super::shred::Scanned;
 use super::{EnrichJob, ShredJob};
+use crate::dedup::Shares;
 use crate::dedup::keys::{EventKeyHasher, KeyTable};
 use crate::enrichment::config::EnrichmentConfigs;
 use crate::error::Result;
@@ -73,7 +74,13 @@ impl EtlJob {
             v_etl: self.v_etl.clone(),
             options,
         };
-        let keys = KeyTable::new(EventKeyHasher::random()?);
+        let workers = self.options.workers;
+        let shares = Shares::of(self.options.memory_limit);
+        let keys = KeyTable::new(
+            EventKeyHasher::random()?,
+            self.options.open_spill("etl")?,
+            shares.keys,
+        );
         // Where an earlier attempt enriched the events, their ids were not seen here: shred has to scan for them.
         let (mut report, scanned) = if let Some(report) = enrich.finish_cut()? {
             (report, None)
@@ -81,7 +88,7 @@ impl EtlJob {
             (JobReport::default(), None)
         } else {
             match enrich.run_with_keys(Some(&keys))? {
-                Ran::Now(report) => (report, Some(Scanned::of(keys))),
+                Ran::Now(report) => (report, Some(Scanned::of(keys, workers, shares)?)),
                 Ran::Before(report) => (report, None),
             }
         };

@@ -1,10 +1,12 @@
 //! Settings that all jobs share.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::spill::SpillArea;
 use crate::exec::{self, progress};
 use crate::output::Compression;
 use crate::store::{Location, Store, StoreSettings};
@@ -41,6 +43,8 @@ pub struct JobOptions {
     pub workers: usize,
     /// Bytes that buffers and tables may take.
     pub memory_limit: u64,
+    /// Where what does not fit goes, sealed; empty: a folder below the system's temporary directory.
+    pub spill_directories: Vec<PathBuf>,
     /// Compression of the part files (bad rows stay plain, as the reference's do).
     pub compression: Compression,
     /// Compressed bytes after which a part file is full.
@@ -66,6 +70,7 @@ impl Default for JobOptions {
         Self {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit: default_memory_limit(),
+            spill_directories: Vec::new(),
             compression: Compression::None,
             target_size: DEFAULT_TARGET_SIZE,
             store: StoreSettings::default(),
@@ -83,6 +88,25 @@ impl JobOptions {
     /// The store that these options describe.
     pub fn open_store(&self) -> Store {
         Store::new(self.store.clone())
+    }
+
+    /// Whether the job may go on.
+    ///
+    /// # Errors
+    /// `Io` if the operator wants it to stop.
+    pub(super) fn check_cancel(&self) -> Result<()> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Io, "stopped by the operator"));
+        }
+        Ok(())
+    }
+
+    /// The spill files of the job called `job`.
+    ///
+    /// # Errors
+    /// When a directory that was named cannot be used.
+    pub fn open_spill(&self, job: &str) -> Result<SpillArea> {
+        SpillArea::open(job, &self.spill_directories)
     }
 
     /// How the work is spread over threads.

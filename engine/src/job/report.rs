@@ -101,6 +101,10 @@ pub struct ShredCounts {
     pub waiting_bytes: u64,
     /// Bytes of the keys that the scan gathered.
     pub key_bytes: u64,
+    /// Bytes of sealed files that took keys for which there was no room in memory.
+    pub spilled_key_bytes: u64,
+    /// Bytes of sealed files that took waiting lines for which there was no room in memory.
+    pub spilled_line_bytes: u64,
 }
 
 impl ShredCounts {
@@ -117,6 +121,8 @@ impl ShredCounts {
         self.waiting_lines += other.waiting_lines;
         self.waiting_bytes += other.waiting_bytes;
         self.key_bytes += other.key_bytes;
+        self.spilled_key_bytes += other.spilled_key_bytes;
+        self.spilled_line_bytes += other.spilled_line_bytes;
     }
 
     /// Invariant 1: every line is accounted for.
@@ -255,6 +261,16 @@ impl JobReport {
                     megabytes(counts.waiting_bytes)
                 ),
             ));
+            if counts.spilled_key_bytes + counts.spilled_line_bytes > 0 {
+                rows.push((
+                    "  of these spilled, sealed".into(),
+                    format!(
+                        "{} for keys, {} for lines",
+                        megabytes(counts.spilled_key_bytes),
+                        megabytes(counts.spilled_line_bytes)
+                    ),
+                ));
+            }
         }
         for corrupt in &self.corrupt {
             rows.push((

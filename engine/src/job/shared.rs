@@ -1,12 +1,15 @@
 //! What the jobs do in the same way.
 
+use std::sync::Arc;
+
 use super::options::JobOptions;
 use super::report::{CorruptObject, FolderReport};
 use crate::error::Result;
 use crate::exec::Corrupt;
+use crate::exec::spill::{Kind, SealedFile, SpillArea};
 use crate::iglu::Resolver;
 use crate::input::Snapshot;
-use crate::output::{OutputRoot, OutputSettings, WrittenFile};
+use crate::output::{OutputRoot, OutputSettings, Spill, Spilled, WrittenFile};
 use crate::store::Location;
 
 /// The resolver of a job.
@@ -17,6 +20,30 @@ pub(super) fn resolver(text: &str) -> Result<Resolver> {
     Resolver::from_config(text).map_err(|error| {
         error.context("Iglu resolver configuration (--iglu-config, or --resolver of camonica)")
     })
+}
+
+/// The output's share of a job's spill files.
+struct OutputSpill(SpillArea);
+
+impl Spill for OutputSpill {
+    fn keep(&self, bytes: &[u8]) -> Result<Box<dyn Spilled>> {
+        let mut writer = self.0.writer(Kind::Output, 0);
+        writer.append(bytes)?;
+        Ok(Box::new(SpilledBlock(writer.finish()?)))
+    }
+}
+
+struct SpilledBlock(SealedFile);
+
+impl Spilled for SpilledBlock {
+    fn read(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.0.plain_bytes()).unwrap_or(0));
+        let mut reader = self.0.reader();
+        while let Some(chunk) = reader.next_chunk()? {
+            bytes.extend_from_slice(chunk);
+        }
+        Ok(bytes)
+    }
 }
 
 /// Settings of the output of a job.
@@ -39,6 +66,12 @@ pub(super) fn output_settings(
         .map(Location::parse)
         .transpose()?;
     Ok(settings)
+}
+
+/// The same settings for an output that is written: what waits to be sent may go to `spill`.
+pub(super) fn with_spill(mut settings: OutputSettings, spill: &SpillArea) -> OutputSettings {
+    settings.spill = Some(Arc::new(OutputSpill(spill.clone())));
+    settings
 }
 
 /// Damaged places as the report tells them.
@@ -98,4 +131,20 @@ pub(super) fn folder_reports(files: &[WrittenFile], roots: &[&str]) -> Vec<Folde
         }
     }
     reports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_the_output_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = SpillArea::open("shred", &[folder.path().to_owned()]).unwrap();
+        let spill = OutputSpill(area.clone());
+        let bytes: Vec<u8> = (0..700_000u32).map(|i| (i / 3) as u8).collect();
+        let (one, two) = (spill.keep(&bytes).unwrap(), spill.keep(b"").unwrap());
+        assert!(one.read().unwrap() == bytes && two.read().unwrap().is_empty());
+        assert!(area.written(Kind::Output) > 700_000);
+    }
 }

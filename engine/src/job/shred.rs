@@ -9,14 +9,17 @@ use super::options::JobOptions;
 use super::report::{JobReport, ShredCounts};
 use super::rows::{BAD, RowBuffers};
 use super::shared;
-use crate::dedup::Place;
-use crate::dedup::keys::{Candidates, EventKeyHasher, KeyTable};
-use crate::dedup::resolve::resolve_group;
+use crate::dedup::candidates::Candidates;
+use crate::dedup::keys::{EventKeyHasher, KeyTable};
+use crate::dedup::partition::{HotLines, Resolution};
+use crate::dedup::resolve::Resolved;
 use crate::dedup::waiting::{Waiting, WaitingLine};
+use crate::dedup::{Place, Shares};
 use crate::error::{Error, Result};
 use crate::event::bad_row::write_bad_row;
 use crate::event::fields::Field;
 use crate::exec;
+use crate::exec::spill::{Kind, SpillArea};
 use crate::iglu::Resolver;
 use crate::input::{Chunk, Framing, Snapshot, decode_utf8};
 use crate::output::{Begun, Ending, JobOutput, OutputRoot, OutputSettings, PartWriter};
@@ -44,16 +47,23 @@ pub struct ShredJob {
 pub(super) struct Scanned {
     candidates: Candidates,
     key_bytes: u64,
+    spilled_bytes: u64,
 }
 
 impl Scanned {
     /// The candidates of a table of keys.
-    pub(super) fn of(keys: KeyTable) -> Self {
+    ///
+    /// # Errors
+    /// When keys cannot be spilled or read back.
+    pub(super) fn of(keys: KeyTable, workers: usize, shares: Shares) -> Result<Self> {
         let key_bytes = keys.bytes();
-        Self {
-            candidates: keys.into_candidates(),
+        let spill = keys.spill().clone();
+        let candidates = keys.into_candidates(workers, shares.candidates)?;
+        Ok(Self {
+            candidates,
             key_bytes,
-        }
+            spilled_bytes: spill.written(Kind::Keys),
+        })
     }
 }
 
@@ -103,7 +113,9 @@ impl ShredJob {
         let good = Location::parse(&self.output)?;
         let run_id = self.options.run_id(&good);
         let folders = self.folders();
-        let output = match JobOutput::begin(store.clone(), self.output_settings()?)? {
+        let spill = self.options.open_spill("shred")?;
+        let settings = shared::with_spill(self.output_settings()?, &spill);
+        let output = match JobOutput::begin(store.clone(), settings)? {
             Begun::Ready(output) => output,
             Begun::Finished(finished) => return manifest::report_of_finished(&finished, &folders),
         };
@@ -119,7 +131,7 @@ impl ShredJob {
             Some(scanned) => scanned,
             None => {
                 let started = Instant::now();
-                let scanned = self.scan(&store, &snapshot)?;
+                let scanned = self.scan(&store, &snapshot, &spill)?;
                 report.stage("scan", started.elapsed());
                 scanned
             }
@@ -132,19 +144,23 @@ impl ShredJob {
             resolver: &resolver,
             output: &output,
             candidates: &scanned.candidates,
+            spill: &spill,
             bad: output.writer(BAD, "", Ending::Text)?,
             failure_tstamp: self.options.failure_tstamp(),
         };
-        let waiting = Waiting::new(EventKeyHasher::random()?);
+        let shares = Shares::of(self.options.memory_limit);
+        let waiting = Waiting::new(EventKeyHasher::random()?, spill.clone(), shares.lines);
         let (mut counts, corrupt) = stage.shred(&store, &waiting)?;
         report.stage("shred", started.elapsed());
 
         let started = Instant::now();
-        counts.candidate_ids = scanned.candidates.len() as u64;
+        counts.candidate_ids = scanned.candidates.len();
         counts.key_bytes = scanned.key_bytes;
+        counts.spilled_key_bytes = scanned.spilled_bytes;
         counts.natural_duplicates = waiting.natural_duplicates();
         (counts.waiting_lines, counts.waiting_bytes) = waiting.added();
-        counts.add(&stage.resolve(waiting, &self.options.run_key(&good))?);
+        counts.add(&stage.resolve(waiting, &self.options.run_key(&good), shares.lines)?);
+        counts.spilled_line_bytes = spill.written(Kind::Lines);
         report.stage("resolve", started.elapsed());
         drop(stage);
         counts.check()?;
@@ -172,8 +188,9 @@ impl ShredJob {
     }
 
     /// Reads the event id of every line, and nothing else.
-    fn scan(&self, store: &Store, snapshot: &Snapshot) -> Result<Scanned> {
-        let table = KeyTable::new(EventKeyHasher::random()?);
+    fn scan(&self, store: &Store, snapshot: &Snapshot, spill: &SpillArea) -> Result<Scanned> {
+        let shares = Shares::of(self.options.memory_limit);
+        let table = KeyTable::new(EventKeyHasher::random()?, spill.clone(), shares.keys);
         let progress = self.options.progress.start("scan", snapshot.total_bytes);
         let outcome = exec::run(
             snapshot,
@@ -187,7 +204,7 @@ impl ShredJob {
                 for line in chunk.lines() {
                     lines += 1;
                     if let Some(id) = column_bytes(line.bytes, Field::EventId as usize) {
-                        keys.add(id);
+                        keys.add(id)?;
                     }
                 }
                 progress.add(0, lines, 0, 0);
@@ -196,7 +213,7 @@ impl ShredJob {
         );
         progress.finish();
         drop(outcome?.workers);
-        Ok(Scanned::of(table))
+        Scanned::of(table, self.options.workers, shares)
     }
 }
 
@@ -207,6 +224,7 @@ struct Stage<'j> {
     resolver: &'j Resolver,
     output: &'j JobOutput,
     candidates: &'j Candidates,
+    spill: &'j SpillArea,
     bad: std::sync::Arc<PartWriter>,
     failure_tstamp: String,
 }
@@ -247,7 +265,7 @@ impl<'j> Stage<'j> {
             |_| Ok(self.worker()),
             |worker, chunk| {
                 let before = (worker.counts.lines, worker.counts.bad);
-                self.shred_chunk(worker, chunk, waiting);
+                self.shred_chunk(worker, chunk, waiting)?;
                 self.hand_over(worker)?;
                 let (lines, bad) = (worker.counts.lines - before.0, worker.counts.bad - before.1);
                 progress.add(0, lines, lines - bad, bad);
@@ -263,7 +281,7 @@ impl<'j> Stage<'j> {
         Ok((counts, outcome.corrupt))
     }
 
-    fn shred_chunk(&self, worker: &mut Worker<'_>, chunk: &Chunk, waiting: &Waiting) {
+    fn shred_chunk(&self, worker: &mut Worker<'_>, chunk: &Chunk, waiting: &Waiting) -> Result<()> {
         for line in chunk.lines() {
             worker.counts.lines += 1;
             let text = decode_utf8(line.bytes);
@@ -279,7 +297,7 @@ impl<'j> Stage<'j> {
                         place,
                         line: event.line.into(),
                     };
-                    waiting.add(event.event_id, event.fingerprint, waiting_line);
+                    waiting.add(event.event_id, event.fingerprint, waiting_line)?;
                 }
                 Ok(event) => {
                     worker.counts.good += 1;
@@ -288,10 +306,11 @@ impl<'j> Stage<'j> {
                 Err(errors) => worker.bad_row(&text, &errors, &self.failure_tstamp),
             }
         }
+        Ok(())
     }
 
     /// Decides about the lines that wait, and writes those that stay.
-    fn resolve(&self, waiting: Waiting, run: &RunKey) -> Result<ShredCounts> {
+    fn resolve(&self, waiting: Waiting, run: &RunKey, budget: u64) -> Result<ShredCounts> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.job.options.workers)
             .build()
@@ -305,36 +324,53 @@ impl<'j> Stage<'j> {
                 .map(|object| object.relative.clone())
                 .unwrap_or_default()
         };
+        let resolution = Resolution {
+            hasher: waiting.hasher(),
+            run,
+            object_name: &name,
+            spill: self.spill,
+            budget: budget / self.job.options.workers.max(1) as u64,
+            cross_batch: None,
+        };
+        let partitions = waiting.into_partitions()?;
         pool.install(|| {
-            waiting
-                .into_partitions()
+            let (counts, hot): (Vec<ShredCounts>, Vec<Vec<HotLines>>) = partitions
                 .into_par_iter()
-                .map(|groups| {
+                .map(|partition| {
                     let mut worker = self.worker();
-                    for (event_id, group) in groups {
-                        for resolved in resolve_group(&event_id, group, run, name) {
-                            self.write_resolved(
-                                &mut worker,
-                                &resolved.line.line,
-                                resolved.new_event_id.as_deref(),
-                            );
-                        }
-                        if worker.rows_are_many() {
-                            self.hand_over(&mut worker)?;
-                        }
-                    }
+                    let outcome = resolution.resolve(partition, &mut |event| {
+                        self.write_resolved(&mut worker, event)
+                    })?;
+                    self.hand_over(&mut worker)?;
+                    worker.counts.natural_duplicates += outcome.vanished.natural;
+                    worker.counts.cross_batch_duplicates += outcome.vanished.cross_batch;
+                    Ok((worker.into_counts(), outcome.hot))
+                })
+                .collect::<Result<Vec<_>>>()?
+                .into_iter()
+                .unzip();
+            let of_hot_ids = hot
+                .into_par_iter()
+                .flatten()
+                .map(|lines| {
+                    let mut worker = self.worker();
+                    resolution
+                        .resolve_hot(lines, &mut |event| self.write_resolved(&mut worker, event))?;
                     self.hand_over(&mut worker)?;
                     Ok(worker.into_counts())
                 })
-                .try_reduce(ShredCounts::default, |mut sum, counts| {
-                    sum.add(&counts);
-                    Ok(sum)
-                })
+                .collect::<Result<Vec<_>>>()?;
+            let mut sum = ShredCounts::default();
+            for counts in counts.iter().chain(&of_hot_ids) {
+                sum.add(counts);
+            }
+            Ok(sum)
         })
     }
 
     /// A line that waited was good; only a schema that has vanished since can make it bad now.
-    fn write_resolved(&self, worker: &mut Worker<'_>, line: &str, new_event_id: Option<&str>) {
+    fn write_resolved(&self, worker: &mut Worker<'_>, resolved: Resolved) -> Result<()> {
+        let (line, new_event_id) = (&*resolved.line.line, resolved.new_event_id.as_deref());
         match shred_line(line, self.resolver, &mut worker.columns) {
             Ok(event) => {
                 worker.counts.good += 1;
@@ -343,6 +379,11 @@ impl<'j> Stage<'j> {
             }
             Err(errors) => worker.bad_row(line, &errors, &self.failure_tstamp),
         }
+        if worker.rows_are_many() {
+            self.job.options.check_cancel()?;
+            self.hand_over(worker)?;
+        }
+        Ok(())
     }
 
     fn hand_over(&self, worker: &mut Worker<'_>) -> Result<()> {

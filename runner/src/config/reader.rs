@@ -1,6 +1,8 @@
 //! Reads typed values from the tree of a configuration by their paths, and gathers every mistake instead of stopping at
 //! the first.
 
+use std::path::PathBuf;
+
 use engine::store::Location;
 use serde_json::Value;
 
@@ -162,6 +164,27 @@ impl<'t> Reader<'t> {
         folders
     }
 
+    /// Local directories that may be absent: a list, or one text with commas.
+    pub fn optional_paths(&mut self, path: &str) -> Vec<PathBuf> {
+        let texts: Vec<&str> = match self.find(path) {
+            None => Vec::new(),
+            Some(Value::String(text)) => text.split(',').collect(),
+            Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
+                items.iter().filter_map(Value::as_str).collect()
+            }
+            found => {
+                self.wrong(path, "a list of local directories", found);
+                Vec::new()
+            }
+        };
+        let texts = texts.into_iter().map(str::trim);
+        let found: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+        if let Some(text) = found.iter().find(|text| text.contains("://")) {
+            self.mistake(path, &format!("'{text}': expected a local directory"));
+        }
+        found.into_iter().map(PathBuf::from).collect()
+    }
+
     fn location(&mut self, path: &str, text: &str) -> Option<Location> {
         match Location::parse(text) {
             Ok(location) if location.is_local() => Some(location),
@@ -172,6 +195,54 @@ impl<'t> Reader<'t> {
             Err(error) => {
                 self.mistake(path, &error.to_string());
                 None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_a_list_or_a_text_with_commas() {
+        for (value, expected) in [
+            (serde_json::json!(null), Ok(vec![])),
+            (
+                serde_json::json!(["/mnt/a", " /mnt/b "]),
+                Ok(vec!["/mnt/a", "/mnt/b"]),
+            ),
+            (
+                serde_json::json!("/mnt/a,/mnt/b,"),
+                Ok(vec!["/mnt/a", "/mnt/b"]),
+            ),
+            (
+                serde_json::json!(3),
+                Err("expected a list of local directories, found the number 3"),
+            ),
+            (
+                serde_json::json!(["/a", 3]),
+                Err("expected a list of local directories, found a list"),
+            ),
+            (
+                serde_json::json!(["s3://b/"]),
+                Err("'s3://b/': expected a local directory"),
+            ),
+        ] {
+            let tree = serde_json::json!({ "camonica": { "spill_directories": value } });
+            let mut reader = Reader::new(&tree);
+            let found = reader.optional_paths("camonica.spill_directories");
+            match (reader.finish(), expected) {
+                (Ok(()), Ok(paths)) => {
+                    assert_eq!(
+                        found,
+                        paths.into_iter().map(PathBuf::from).collect::<Vec<_>>()
+                    );
+                }
+                (Err(text), Err(expected)) => {
+                    assert_eq!(text, format!("camonica.spill_directories: {expected}"));
+                }
+                (result, _) => panic!("{result:?} for {tree}"),
             }
         }
     }
