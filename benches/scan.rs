@@ -15,12 +15,9 @@ fn main() {
 }
 
 fn table() -> Option<KeyTable> {
-    let spill = SpillArea::open("bench", &[]).ok()?;
-    Some(KeyTable::new(
-        EventKeyHasher::random().ok()?,
-        spill,
-        64 << 20,
-    ))
+    let hasher = EventKeyHasher::random().ok()?;
+    let spill = SpillArea::open("scan", &[]).ok()?;
+    Some(KeyTable::new(hasher, spill, 256 << 20))
 }
 
 /// As many lines as fill the table's staging areas some times over.
@@ -38,12 +35,10 @@ fn event_ids(bencher: Bencher) {
             for line in &lines {
                 let id = column_bytes(line.as_bytes(), Field::EventId as usize);
                 if let (Some(keys), Some(id)) = (&mut keys, id) {
-                    let _ = keys.add(black_box(id));
+                    keys.add(black_box(id)).ok();
                 }
             }
-            if let Some(mut keys) = keys {
-                let _ = keys.flush();
-            }
-            table.and_then(|table| table.into_candidates(1, 64 << 20).ok())
+            drop(keys);
+            table.map(|table| table.into_candidates(1, 64 << 20))
         });
 }

@@ -176,7 +176,7 @@ proptest! {
             event.offset = index as u64;
         }
         let rule = move |id: u32, fingerprint: Option<u32>| {
-            with_known && fingerprint.is_some_and(|f| (id + f) % 2 == 0)
+            with_known && fingerprint.is_some_and(|f| (id + f).is_multiple_of(2))
         };
         let expected = naive(&events, rule);
         // another order of arrival may not matter
