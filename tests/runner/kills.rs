@@ -69,11 +69,11 @@ fn last_step(pipeline: &Pipeline) -> String {
     if journal.contains("\"run_done\"") {
         return "done".into();
     }
-    let started = journal.lines().filter_map(|line| {
+    let mut started = journal.lines().filter_map(|line| {
         let entry: serde_json::Value = serde_json::from_str(line).ok()?;
         (entry["entry"] == "step_started").then(|| entry["step"].as_str().unwrap().to_owned())
     });
-    started.last().unwrap_or_else(|| "before".into())
+    started.next_back().unwrap_or_else(|| "before".into())
 }
 
 /// Brings what was killed to its end.

@@ -35,8 +35,11 @@ fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
             .into_owned();
         if path.is_dir() {
             assert_ne!(
-                name, "_temporary",
-                "a finished job leaves no temporary folder"
+                name,
+                "_temporary",
+                "a finished job leaves no temporary folder, but {} holds {:?}",
+                path.display(),
+                fs::read_dir(&path).map(|entries| entries.flatten().collect::<Vec<_>>())
             );
             walk(root, &path, found);
         } else if name.starts_with("part-") {

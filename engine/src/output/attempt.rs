@@ -10,10 +10,8 @@ use crate::store::{Location, Store, local};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
 
 /// The sub-folder for all that is not committed, as Hadoop's committers name it.
 pub(super) const TEMPORARY: &str = "_temporary";
@@ -22,8 +20,6 @@ pub(super) const PLAN: &str = "commit-plan.json";
 /// The names of our attempts begin so.
 pub(super) const PREFIX: &str = "camonica-";
 const LOCK_ENDING: &str = ".lock";
-/// An attempt has written its note long before its lock file is this old.
-const YOUNG: Duration = Duration::from_secs(60);
 
 /// What a lock file says about its attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,19 +59,9 @@ impl LocalAttempt {
         let held = loop {
             local::create_dir(&root.join(TEMPORARY))?;
             match take_new_lock(&lock_path, note) {
-                Ok(Some(file)) => break file,
+                Ok(file) => break file,
                 // another attempt tidied up at this very moment: `_temporary` or the file is gone again
-                Ok(None) if tries < 20 => tries += 1,
                 Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 20 => tries += 1,
-                Ok(None) => {
-                    return Err(Error::new(
-                        ErrorKind::Io,
-                        format!(
-                            "{}: the lock is taken away again and again",
-                            lock_path.display()
-                        ),
-                    ));
-                }
                 Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                     return Err(Error::config(format!(
                         "{}: the file system has no file locks; write to another one",
@@ -120,22 +106,25 @@ impl LocalAttempt {
     }
 }
 
-/// Creates and locks a lock file; `None` if somebody who tidies up took it away before it was locked.
-fn take_new_lock(path: &Path, note: &Note) -> io::Result<Option<File>> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    // somebody who tidies up may hold it for a moment, to see that it is young and still without a note
-    if let Err(e) = file.lock() {
-        let _ = fs::remove_file(path);
+/// Makes a lock file that is locked and has its note before it has its name: a lock file that nobody holds is a dead
+/// attempt's, however young it is. `NotFound` if somebody who tidies up took it away meanwhile.
+fn take_new_lock(path: &Path, note: &Note) -> io::Result<File> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let made = path.with_file_name(format!(".{name}{}", local::TEMPORARY_ENDING));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&made)?;
+    let ready = file
+        .lock()
+        .and_then(|()| file.write_all(&serde_json::to_vec(note)?))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&made, path));
+    if let Err(e) = ready {
+        let _ = fs::remove_file(&made);
         return Err(e);
     }
-    let mine = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(there) if (there.dev(), there.ino()) == (mine.dev(), mine.ino()) => {}
-        _ => return Ok(None),
-    }
-    file.write_all(&serde_json::to_vec(note)?)?;
-    file.sync_all()?;
-    Ok(Some(file))
+    Ok(file)
 }
 
 /// The state of an attempt that somebody else began.
@@ -204,7 +193,6 @@ pub(super) fn sweep(store: &Store, root: &Location, own_plan: &Location) -> Resu
     for attempt in attempts {
         match owner(path, &attempt)? {
             Owner::Alive => all_dead = false,
-            Owner::Gone(Some(file)) if is_being_made(&file) => all_dead = false,
             Owner::Gone(held) => {
                 if let Some(mut file) = held.as_ref() {
                     check_plan(store, root, &attempt, &mut file, own_plan)?;
@@ -221,17 +209,6 @@ pub(super) fn sweep(store: &Store, root: &Location, own_plan: &Location) -> Resu
         let _ = fs::remove_dir(&temporary);
     }
     Ok(())
-}
-
-/// A lock file is made first and locked then: an empty one that is young may be somebody's who is about to.
-fn is_being_made(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| {
-        let age = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.elapsed().ok());
-        metadata.len() == 0 && age.is_none_or(|age| age < YOUNG)
-    })
 }
 
 /// Refuses if the plan that the lock file names exists and is another run's.
@@ -326,18 +303,11 @@ mod tests {
     fn a_lock_file_without_a_note_is_dead() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("_temporary/camonica-x")).unwrap();
-        let lock = File::create(dir.path().join("_temporary/camonica-x.lock")).unwrap();
-        fs::write(dir.path().join("_temporary/.p.1.camonica-tmp"), "").unwrap();
-        // just made: its owner may be about to lock it
-        sweep(
-            &Store::default(),
-            &place(dir.path()),
-            &place(dir.path()).join("p"),
-        )
-        .unwrap();
-        assert!(dir.path().join("_temporary/camonica-x").exists());
-        lock.set_modified(std::time::SystemTime::now() - 2 * YOUNG)
-            .unwrap();
+        File::create(dir.path().join("_temporary/camonica-x.lock")).unwrap();
+        // killed while it made its lock
+        for name in [".p.1.camonica-tmp", ".camonica-y.lock.camonica-tmp"] {
+            fs::write(dir.path().join("_temporary").join(name), "").unwrap();
+        }
         sweep(
             &Store::default(),
             &place(dir.path()),
