@@ -221,7 +221,7 @@ impl Resolution<'_> {
                 }
             };
         for (event_id, group) in groups.by_id {
-            let bytes: usize = group.values().map(|line| line.line.len()).sum();
+            let bytes: usize = group.values().map(|line| line.line.packed().len()).sum();
             if group.len() > 1 && bytes as u64 > self.budget / HOT_PART {
                 hot.push((event_id.clone(), Parts::new(self.spill)));
             }

@@ -3,12 +3,15 @@
 //! Only one line is kept for each id and fingerprint, so that a hot id with any number of equal copies takes
 //! the place of one. Lines that outgrow their share of memory go to sealed, compressed files, by the hash of their id.
 
+mod packed;
 pub(super) mod record;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use packed::PackedLine;
 
 use super::Place;
 use super::keys::EventKeyHasher;
@@ -50,7 +53,7 @@ pub struct WaitingLine {
     /// Where it stands in the input.
     pub place: Place,
     /// The enriched line, without terminator.
-    pub line: Box<str>,
+    pub line: PackedLine,
 }
 
 /// Lines of one event id by fingerprint.
@@ -63,7 +66,7 @@ pub(super) fn add_line(
     fingerprint: Fingerprint,
     line: WaitingLine,
 ) -> (i64, bool) {
-    let size = |line: &WaitingLine| i64::try_from(line.line.len()).unwrap_or(i64::MAX);
+    let size = |line: &WaitingLine| i64::try_from(line.line.packed().len()).unwrap_or(i64::MAX);
     match group.entry(fingerprint) {
         Entry::Vacant(entry) => {
             let bytes = size(&line) + (entry.key().bytes() + LINE_OVERHEAD) as i64;
@@ -170,7 +173,7 @@ impl Waiting {
     pub fn add(&self, event_id: &str, fingerprint: Option<&str>, line: WaitingLine) -> Result<()> {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes
-            .fetch_add(line.line.len() as u64, Ordering::Relaxed);
+            .fetch_add(line.line.packed().len() as u64, Ordering::Relaxed);
         let fingerprint = match fingerprint {
             Some(text) => Fingerprint::Known(text.into()),
             None => Fingerprint::Missing(line.place),

@@ -13,7 +13,7 @@ use crate::dedup::candidates::Candidates;
 use crate::dedup::keys::{EventKeyHasher, KeyTable};
 use crate::dedup::partition::{HotLines, Resolution};
 use crate::dedup::resolve::Resolved;
-use crate::dedup::waiting::{Waiting, WaitingLine};
+use crate::dedup::waiting::{PackedLine, Waiting, WaitingLine};
 use crate::dedup::{Place, Shares};
 use crate::error::{Error, Result};
 use crate::event::bad_row::write_bad_row;
@@ -295,7 +295,7 @@ impl<'j> Stage<'j> {
                     let waiting_line = WaitingLine {
                         etl_tstamp_ms: event.etl_tstamp_ms,
                         place,
-                        line: event.line.into(),
+                        line: PackedLine::of(event.line),
                     };
                     waiting.add(event.event_id, event.fingerprint, waiting_line)?;
                 }
@@ -370,14 +370,17 @@ impl<'j> Stage<'j> {
 
     /// A line that waited was good; only a schema that has vanished since can make it bad now.
     fn write_resolved(&self, worker: &mut Worker<'_>, resolved: Resolved) -> Result<()> {
-        let (line, new_event_id) = (&*resolved.line.line, resolved.new_event_id.as_deref());
-        match shred_line(line, self.resolver, &mut worker.columns) {
+        let (line, new_event_id) = (
+            resolved.line.line.unpack()?,
+            resolved.new_event_id.as_deref(),
+        );
+        match shred_line(&line, self.resolver, &mut worker.columns) {
             Ok(event) => {
                 worker.counts.good += 1;
                 worker.counts.synthetic_duplicates += u64::from(new_event_id.is_some());
                 event.write(&worker.columns, new_event_id, &mut worker.rows);
             }
-            Err(errors) => worker.bad_row(line, &errors, &self.failure_tstamp),
+            Err(errors) => worker.bad_row(&line, &errors, &self.failure_tstamp),
         }
         if worker.rows_are_many() {
             self.job.options.check_cancel()?;

@@ -6,8 +6,23 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::super::Place;
-use super::super::waiting::Waiting;
+use super::super::waiting::{PackedLine, Waiting};
 use super::*;
+
+/// The offset and `padding` characters in which nothing repeats, so that packing saves nothing.
+fn padded(offset: u64, padding: usize) -> String {
+    let mut line = format!("{offset}\t");
+    let mut state = offset;
+    while line.len() < padding {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        line.push(char::from(
+            b' ' + u8::try_from((state >> 33) % 90).unwrap_or(0),
+        ));
+    }
+    line
+}
 
 #[derive(Debug, Clone)]
 struct Event {
@@ -112,7 +127,7 @@ fn resolve(
                 offset: event.offset,
                 index: 0,
             },
-            line: format!("{}\t{}", event.offset, "x".repeat(padding)).into(),
+            line: PackedLine::of(&padded(event.offset, padding)),
         };
         waiting
             .add(&event.id.to_string(), fingerprint.as_deref(), line)
@@ -142,7 +157,14 @@ fn resolve(
         .collect();
     let mut sink = |resolved: Resolved| {
         let offset = resolved.line.place.offset;
-        assert!(resolved.line.line.starts_with(&format!("{offset}\t")));
+        assert!(
+            resolved
+                .line
+                .line
+                .unpack()
+                .unwrap()
+                .starts_with(&format!("{offset}\t"))
+        );
         let is_synthetic = resolved.new_event_id.is_some();
         assert!(found.kept.insert((ids[&offset], offset, is_synthetic)));
         if let Some(id) = resolved.new_event_id {
@@ -312,7 +334,7 @@ fn lines_that_cannot_be_spilled_end_the_job() {
             offset: 0,
             index: 0,
         },
-        line: "x".into(),
+        line: PackedLine::of("x"),
     };
     assert!(waiting.add("1", None, line).is_err());
 }

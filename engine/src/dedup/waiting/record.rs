@@ -7,7 +7,7 @@
 //! ```
 
 use super::super::Place;
-use super::{Fingerprint, WaitingLine};
+use super::{Fingerprint, PackedLine, WaitingLine};
 use crate::error::{Error, Result};
 use crate::exec::spill::{SealedFile, SealedReader, SealedWriter};
 
@@ -40,8 +40,8 @@ impl Writer {
         fingerprint: &Fingerprint,
         line: &WaitingLine,
     ) -> Result<()> {
-        let length = |text: &str| {
-            u32::try_from(text.len())
+        let length = |bytes: &[u8]| {
+            u32::try_from(bytes.len())
                 .ok()
                 .filter(|length| *length != NO_FINGERPRINT)
                 .ok_or_else(|| Error::internal("a line of 4 GiB waits"))
@@ -51,16 +51,20 @@ impl Writer {
             Fingerprint::Missing(_) => None,
         };
         let to = &mut self.gathered;
-        to.extend_from_slice(&length(event_id)?.to_le_bytes());
-        to.extend_from_slice(&text.map_or(Ok(NO_FINGERPRINT), length)?.to_le_bytes());
-        to.extend_from_slice(&length(&line.line)?.to_le_bytes());
+        to.extend_from_slice(&length(event_id.as_bytes())?.to_le_bytes());
+        to.extend_from_slice(
+            &text
+                .map_or(Ok(NO_FINGERPRINT), |text| length(text.as_bytes()))?
+                .to_le_bytes(),
+        );
+        to.extend_from_slice(&length(line.line.packed())?.to_le_bytes());
         to.extend_from_slice(&line.etl_tstamp_ms.to_le_bytes());
         to.extend_from_slice(&line.place.object.to_le_bytes());
         to.extend_from_slice(&line.place.offset.to_le_bytes());
         to.extend_from_slice(&line.place.index.to_le_bytes());
         to.extend_from_slice(event_id.as_bytes());
         to.extend_from_slice(text.unwrap_or_default().as_bytes());
-        to.extend_from_slice(line.line.as_bytes());
+        to.extend_from_slice(line.line.packed());
         if to.len() >= self.most_gathered {
             self.file.append(to)?;
             // one long line may not hold memory for ever
@@ -127,13 +131,22 @@ impl<'f> Reader<'f> {
         let line = WaitingLine {
             etl_tstamp_ms,
             place,
-            line: self.text(line_bytes)?,
+            line: self.packed(line_bytes)?,
         };
         Ok(Some(Record {
             event_id,
             fingerprint,
             line,
         }))
+    }
+
+    fn packed(&mut self, bytes: usize) -> Result<PackedLine> {
+        self.bytes.clear();
+        if bytes == 0 || self.file.take(bytes, &mut self.bytes)? {
+            Ok(PackedLine::from_packed(&self.bytes))
+        } else {
+            Err(Error::internal("a line in a spill file is cut"))
+        }
     }
 
     fn text(&mut self, bytes: usize) -> Result<Box<str>> {
