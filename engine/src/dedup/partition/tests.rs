@@ -240,7 +240,8 @@ fn events(count: u64, of: impl Fn(u64) -> (u32, Option<u32>)) -> Vec<Event> {
         .collect()
 }
 
-/// The hard cases, in budgets of a hundredth of the lines: sizes are known, so the model is not asked.
+/// The hard cases, in budgets of a hundredth of the lines (2 MB that packing does not shrink; a hot id is spilled about four
+/// times over on its way): sizes are known, so the model is not asked.
 #[test]
 fn hot_ids_neither_swell_nor_lose_events() {
     type Rule = fn(u64) -> (u32, Option<u32>);
@@ -251,21 +252,21 @@ fn hot_ids_neither_swell_nor_lose_events() {
             |n| (1, Some(n as u32)),
             4_000,
             4_000,
-            8_000_000,
+            10_000_000,
         ),
         (
             "one id, no fingerprints",
             |_| (1, None),
             4_000,
             4_000,
-            8_000_000,
+            10_000_000,
         ),
         (
             "every event twice",
             |n| (n as u32 / 2, Some(1)),
             2_000,
             0,
-            4_000_000,
+            10_000_000,
         ),
         (
             "a hot id that comes late",
@@ -278,7 +279,7 @@ fn hot_ids_neither_swell_nor_lose_events() {
             },
             4_000,
             3_001,
-            9_000_000,
+            12_000_000,
         ),
         (
             "a hot id among pairs",
@@ -291,7 +292,7 @@ fn hot_ids_neither_swell_nor_lose_events() {
             },
             500 + 1_000,
             500,
-            4_000_000,
+            10_000_000,
         ),
     ];
     for (name, rule, kept, synthetic, most_spilled) in cases {
