@@ -1,8 +1,9 @@
 //! Running a closure over all records of a snapshot, on all cores.
 //!
 //! In: a [`Snapshot`], how to open an object, how to make a worker's state, and what to do with a chunk. Out: the
-//! states of all workers. Reader threads decompress one object each and feed one queue, bounded in bytes; a pool
-//! of workers empties it. So a single gzip object uses all cores, and memory does not grow with the input:
+//! states of all workers. Reader threads decompress one object (or split of an object) each and feed one queue,
+//! bounded in bytes; a pool of workers empties it. So a single gzip object uses all cores, and memory does not grow
+//! with the input:
 //!
 //! ```text
 //! snapshot ─► reader: open, decompress, cut ─┐             ┌─► worker: work(state, chunk)
@@ -11,21 +12,26 @@
 //! ```
 //!
 //! The first failure, a panic or the operator's wish ends everything soon, and is what the caller gets. The set
-//! of records does not depend on the number of workers or the size of chunks. This module knows no event.
+//! of records does not depend on the number of workers, the size of chunks, or the splits. Damaged objects are skipped from
+//! the damage on, so a job that skips them reads every object in one piece. This module knows no event.
 
 pub mod progress;
 mod queue;
 pub mod spill;
 
 use std::any::Any;
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use rayon::prelude::*;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Chunk, ChunkReader, Damage, Failure, Framing, InputObject, Limits, Snapshot};
+use crate::input::split::{self, RangeReader, Seam, check_seams, split_object};
+use crate::input::{
+    Chunk, ChunkReader, Damage, Failure, Framing, InputObject, Limits, OpenRange, Snapshot, Split,
+};
 use progress::Progress;
 use queue::{Popped, Queue};
 
@@ -43,6 +49,8 @@ pub struct Options {
     pub workers: usize,
     /// Sizes of chunks and records.
     pub limits: Limits,
+    /// Least stored bytes of a split.
+    pub split_bytes: u64,
     /// Damaged objects are counted and their rest is skipped, instead of ending the job.
     pub skip_corrupt: bool,
     /// Set by the operator (Ctrl-C) to stop the job.
@@ -54,6 +62,7 @@ impl Default for Options {
         Self {
             workers: thread::available_parallelism().map_or(1, usize::from),
             limits: Limits::default(),
+            split_bytes: split::SPLIT_BYTES,
             skip_corrupt: false,
             cancel: Arc::default(),
         }
@@ -90,42 +99,45 @@ pub struct Outcome<W> {
 
 /// Does `work` on every chunk of `snapshot`.
 ///
-/// `open` gives the stored bytes of an object, `new_worker` the state of worker number 0, 1, ... Each state is
+/// `store` gives the stored bytes of objects, `new_worker` the state of worker number 0, 1, ... Each state is
 /// used by one thread only, so `work` needs no locks. Stored bytes are reported to `progress` as they are used;
 /// records are for `work` to report.
 ///
 /// # Errors
-/// The first that `open`, `new_worker` or `work` returns; `Corrupt` for a damaged object unless those are
+/// The first that `store`, `new_worker` or `work` returns; `Corrupt` for a damaged object unless those are
 /// skipped; `Changed` for one that is not what the snapshot saw; `Internal` for a panic; `Io` when the operator
 /// stopped the job.
-pub fn run<W, O, N, F>(
+pub fn run<W, S, N, F>(
     snapshot: &Snapshot,
     framing: Framing,
     options: &Options,
     progress: &dyn Progress,
-    open: O,
+    store: &S,
     new_worker: N,
     work: F,
 ) -> Result<Outcome<W>>
 where
     W: Send,
-    O: Fn(&InputObject) -> Result<Box<dyn Read + Send>> + Sync,
+    S: OpenRange,
     N: Fn(usize) -> Result<W> + Sync,
     F: Fn(&mut W, &mut Chunk) -> Result<()> + Sync,
 {
     let workers = options.workers.max(1);
-    let readers = workers.min(snapshot.objects.len()).max(1);
-    let job = Job::new(snapshot, framing, options, progress, workers, readers);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(workers)
         .thread_name(|number| format!("worker {number}"))
         .build()
         .map_err(|e| Error::internal("cannot start the worker threads").with_source(e))?;
+    let cut = || pool.install(|| split_all(snapshot, framing, options, workers, store));
+    let splits = catch_unwind(AssertUnwindSafe(cut))
+        .map_err(|panic| panicked("the cutting of objects", panic.as_ref()))?;
+    let readers = workers.min(splits.len()).max(1);
+    let job = Job::new(snapshot, splits, framing, options, progress, readers);
     let mut states: Vec<Option<W>> = (0..workers).map(|_| None).collect();
     thread::scope(|scope| {
         for number in 0..readers {
             let read = || {
-                job.guard("a reader", || job.read_objects(&open));
+                job.guard("a reader", || job.read_splits(store));
                 job.reader_done();
             };
             let thread = thread::Builder::new().name(format!("reader {number}"));
@@ -149,6 +161,33 @@ where
     job.finish(states)
 }
 
+/// The splits of all objects, the largest first, so that none is left alone at the end.
+fn split_all<S: OpenRange>(
+    snapshot: &Snapshot,
+    framing: Framing,
+    options: &Options,
+    workers: usize,
+    store: &S,
+) -> Vec<Split> {
+    let bytes = if options.skip_corrupt {
+        u64::MAX
+    } else {
+        split::split_bytes(snapshot, workers, options.split_bytes)
+    };
+    let objects = snapshot.objects.par_iter().enumerate();
+    let mut splits: Vec<_> = objects
+        .flat_map_iter(|(index, object)| {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            if options.cancel.load(Ordering::Relaxed) {
+                return vec![Split::whole(index, object.entry.size)];
+            }
+            split_object(index, object, framing, bytes, store)
+        })
+        .collect();
+    splits.sort_by_key(|split| std::cmp::Reverse(split.stored.end - split.stored.start));
+    splits
+}
+
 /// What the threads of a run share.
 struct Job<'a> {
     snapshot: &'a Snapshot,
@@ -156,8 +195,9 @@ struct Job<'a> {
     options: &'a Options,
     progress: &'a dyn Progress,
     queue: Queue<Chunk>,
-    /// Numbers of the objects, the largest first, so that none is left alone at the end.
-    order: Vec<u32>,
+    splits: Vec<Split>,
+    /// Where the splits that were read begin and end.
+    seams: Mutex<Vec<(Split, Seam)>>,
     next: AtomicUsize,
     readers: AtomicUsize,
     failure: Mutex<Option<Error>>,
@@ -175,24 +215,21 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(
         snapshot: &'a Snapshot,
+        splits: Vec<Split>,
         framing: Framing,
         options: &'a Options,
         progress: &'a dyn Progress,
-        workers: usize,
         readers: usize,
     ) -> Self {
-        let mut order: Vec<u32> = (0..).take(snapshot.objects.len()).collect();
-        order.sort_by_key(|&index| {
-            let object = snapshot.objects.get(index as usize);
-            std::cmp::Reverse(object.map_or(0, |object| object.entry.size))
-        });
+        let workers = options.workers.max(1);
         Self {
             snapshot,
             framing,
             options,
             progress,
             queue: Queue::new(options.limits.chunk_bytes.saturating_mul(2 * workers)),
-            order,
+            splits,
+            seams: Mutex::default(),
             next: AtomicUsize::new(0),
             readers: AtomicUsize::new(readers),
             failure: Mutex::default(),
@@ -212,10 +249,7 @@ impl<'a> Job<'a> {
         match catch_unwind(AssertUnwindSafe(part)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(error),
-            Err(panic) => self.fail(Error::internal(format!(
-                "{who} panicked: {}",
-                panic_text(panic.as_ref())
-            ))),
+            Err(panic) => self.fail(panicked(who, panic.as_ref())),
         }
     }
 
@@ -242,44 +276,50 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn read_objects<O>(&self, open: &O) -> Result<()>
-    where
-        O: Fn(&InputObject) -> Result<Box<dyn Read + Send>>,
-    {
+    fn read_splits<S: OpenRange>(&self, store: &S) -> Result<()> {
         loop {
             self.check_cancel()?;
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&index) = self.order.get(number) else {
+            let Some(split) = self.splits.get(number) else {
                 return Ok(());
             };
-            let Some(object) = self.snapshot.objects.get(index as usize) else {
+            let Some(object) = self.snapshot.objects.get(split.object as usize) else {
                 return Ok(());
             };
-            if !self.read_object(index, object, open)? {
+            if !self.read_split(split, object, store)? {
                 return Ok(());
             }
         }
     }
 
-    /// Feeds the chunks of one object; false if the job has ended.
-    fn read_object<O>(&self, index: u32, object: &InputObject, open: &O) -> Result<bool>
-    where
-        O: Fn(&InputObject) -> Result<Box<dyn Read + Send>>,
-    {
+    /// Feeds the chunks of one split; false if the job has ended.
+    fn read_split<S: OpenRange>(
+        &self,
+        split: &Split,
+        object: &InputObject,
+        store: &S,
+    ) -> Result<bool> {
         let options = self.options;
-        let mut reader = ChunkReader::new(
-            index,
+        let index = split.object;
+        let stored = RangeReader::open(store, &object.entry, split.stored.clone())?;
+        let mut reader = ChunkReader::for_split(
+            split,
             object,
-            open(object)?,
+            Box::new(stored),
             self.framing,
             options.limits,
             options.skip_corrupt,
         );
-        let mut reported = 0;
+        let mut reported = split.stored.start;
         loop {
             self.check_cancel()?;
             let next = reader.next_or_failure(self.spare_buffer());
-            let used = reader.stored_offset();
+            let ended = split.part.is_some() && matches!(next, Ok(None));
+            // what lies behind a split is reported by the next one, although this one may read some of it
+            let used = match reader.stored_offset().min(split.stored.end) {
+                _ if ended => split.stored.end,
+                used => used,
+            };
             self.stored_bytes
                 .fetch_add(used - reported, Ordering::Relaxed);
             self.progress.add(used - reported, 0, 0, 0);
@@ -288,7 +328,13 @@ impl<'a> Job<'a> {
                 self.skip(index, damage);
             }
             match next {
-                Ok(None) => return Ok(true),
+                Ok(None) => {
+                    if split.part.is_some() {
+                        let mut seams = self.seams.lock().unwrap_or_else(PoisonError::into_inner);
+                        seams.push((split.clone(), reader.seam()));
+                    }
+                    return Ok(true);
+                }
                 Ok(Some(chunk)) => {
                     let bytes = chunk.bytes.len();
                     self.plain_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -374,6 +420,11 @@ impl<'a> Job<'a> {
         if let Some(error) = failure.unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
+        let seams = self.seams.into_inner();
+        check_seams(
+            self.snapshot,
+            &mut seams.unwrap_or_else(PoisonError::into_inner),
+        )?;
         let count = states.len();
         let workers: Vec<W> = states.into_iter().flatten().collect();
         if workers.len() < count {
@@ -392,6 +443,10 @@ impl<'a> Job<'a> {
             chunks: self.chunks.into_inner(),
         })
     }
+}
+
+fn panicked(who: &str, panic: &(dyn Any + Send)) -> Error {
+    Error::internal(format!("{who} panicked: {}", panic_text(panic)))
 }
 
 /// The text of a panic, if it has one.

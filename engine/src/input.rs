@@ -4,7 +4,7 @@
 //! Hadoop's do; the framing goes by the collector format: text lines, or the containers of raw Thrift records.
 //! Damage (cut or wrong compressed data, broken framing, a line over the limit) is an error of kind `Corrupt`
 //! with object and stored offset. The records before it are delivered first, so that a job that skips corrupt
-//! objects keeps them.
+//! objects keeps them. Large objects can be read in parts, by several readers: see [`split`].
 
 pub mod snapshot;
 mod glob;
@@ -22,6 +22,7 @@ mod stored;
 pub mod blocks;
 pub mod chunk;
 pub mod lines;
+pub mod split;
 
 #[cfg(test)]
 mod golden;
@@ -32,6 +33,7 @@ use std::io::{self, Read};
 
 pub use chunk::{Chunk, ChunkKind, Record, Records};
 pub use snapshot::{InputObject, Snapshot};
+pub use split::{OpenRange, Split};
 pub use stored::Damage;
 pub use utf8::decode_utf8;
 
@@ -218,6 +220,55 @@ impl ChunkReader {
                     Framer::Lines(lines::LineChunks::new(ChunkKind::Lines, limits, Vec::new()))
                 }
                 Framing::Thrift => Framer::Undecided,
+            },
+        }
+    }
+
+    /// Reads `split` of `object`, from `stored`, the bytes of the object from the start of the split to its own end. A
+    /// part of an object is not for jobs that skip damaged ones: what they keep must not depend on where it is cut.
+    pub fn for_split(
+        split: &Split,
+        object: &InputObject,
+        stored: Box<dyn Read + Send>,
+        framing: Framing,
+        limits: Limits,
+        skip_damaged: bool,
+    ) -> Self {
+        let whole = Self::new(split.object, object, stored, framing, limits, skip_damaged);
+        let Some(part) = &split.part else {
+            return whole;
+        };
+        let plain = part.plain.clone();
+        let decoder = match whole.decoder {
+            Decoder::Lzop(reader) if plain.start > 0 => {
+                let stored = reader.into_stored().starting_at(split.stored.start);
+                Decoder::Lzop(Box::new(lzo::LzopReader::at_block(stored, part.lzop_flags)))
+            }
+            Decoder::Plain(stored) => Decoder::Plain(stored.starting_at(split.stored.start)),
+            other => other,
+        };
+        let framer = match part.kind {
+            ChunkKind::Blocks => {
+                let chunks = blocks::BlockChunks::new(limits, skip_damaged, Vec::new());
+                Framer::Blocks(chunks.within(plain))
+            }
+            kind => Framer::Lines(lines::LineChunks::new(kind, limits, Vec::new()).within(plain)),
+        };
+        Self {
+            decoder,
+            framer,
+            ..whole
+        }
+    }
+
+    /// Where the records begin and end; known at the end of a split.
+    pub(crate) fn seam(&self) -> split::Seam {
+        match &self.framer {
+            Framer::Lines(lines) => lines.seam(),
+            Framer::Blocks(blocks) => blocks.seam(),
+            Framer::Undecided | Framer::Ended => split::Seam {
+                first: None,
+                end: 0,
             },
         }
     }

@@ -7,7 +7,7 @@
 //!   | bytes            store        objects and folders by URI; ranged, prefetched reads
 //!   v
 //! chunks of records    input        snapshot of the objects; gzip | lzop | bzip2 | ... ; lines or binary blocks
-//!   | exec             one decompressor an object feeds a bounded pool of workers
+//!   | exec             one reader an object, or a split of one, feeds a bounded pool of workers
 //!   v record
 //! collector payload    collector    thrift | cloudfront | clj-tomcat | tsv | ndjson
 //!   v

@@ -304,7 +304,7 @@ fn read_after(bench: &Bench, change: impl FnOnce(&Path)) -> String {
         Framing::Lines,
         &engine::exec::Options::default(),
         &engine::exec::progress::Silent::default(),
-        |object| store.open(&object.entry),
+        &store,
         |_| Ok(()),
         |(), _| Ok(()),
     );

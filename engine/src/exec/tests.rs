@@ -3,34 +3,53 @@
 use super::progress::Silent;
 use super::*;
 use crate::input::testing::{
-    bzip2, gzip, hadoop_blocks, lzop, noise, serialized_block, snappy_pack,
+    LzopOptions, bzip2, gzip, hadoop_blocks, lzop, lzop_indexed, noise, serialized_block,
+    snappy_pack,
 };
-use std::io::Cursor;
+use crate::store::ObjectEntry;
+use std::io::{Cursor, Read};
+use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 /// An input in memory.
+#[derive(Clone, Default)]
 struct Input {
     snapshot: Snapshot,
-    stored: Vec<Vec<u8>>,
+    stored: Vec<(ObjectEntry, Vec<u8>)>,
+}
+
+impl OpenRange for Input {
+    fn open_range(&self, entry: &ObjectEntry, range: Range<u64>) -> Result<Box<dyn Read + Send>> {
+        let found = self.stored.iter().find(|(there, _)| there == entry);
+        let mut bytes = found.unwrap().1.clone();
+        // an object that has grown shows at its end only
+        if range.end < entry.size {
+            bytes.truncate(range.end as usize);
+        }
+        let start = bytes.len().min(range.start as usize);
+        Ok(Box::new(Cursor::new(bytes.split_off(start))))
+    }
 }
 
 impl Input {
     fn new(objects: Vec<(&str, Vec<u8>)>) -> Self {
-        let mut snapshot = Snapshot::default();
-        let mut stored = Vec::new();
+        let mut input = Self::default();
         for (name, bytes) in objects {
             let object = InputObject::for_test(name, bytes.len() as u64);
-            snapshot.total_bytes += object.entry.size;
-            snapshot.objects.push(object);
-            stored.push(bytes);
+            input.snapshot.total_bytes += object.entry.size;
+            input.stored.push((object.entry.clone(), bytes));
+            input.snapshot.objects.push(object);
         }
-        Self { snapshot, stored }
+        input
     }
 
-    fn open(&self, object: &InputObject) -> Result<Box<dyn Read + Send>> {
-        let at = self.snapshot.objects.iter().position(|o| o == object);
-        Ok(Box::new(Cursor::new(self.stored[at.unwrap()].clone())))
+    /// Gives the last object an index.
+    fn with_index(mut self, index: Vec<u8>) -> Self {
+        let entry = InputObject::for_test("an.index", index.len() as u64).entry;
+        self.snapshot.objects.last_mut().unwrap().index = Some(entry.clone());
+        self.stored.push((entry, index));
+        self
     }
 
     fn run<W: Send>(
@@ -40,14 +59,13 @@ impl Input {
         new_worker: impl Fn(usize) -> Result<W> + Sync,
         work: impl Fn(&mut W, &mut Chunk) -> Result<()> + Sync,
     ) -> Result<Outcome<W>> {
-        let open = |object: &InputObject| self.open(object);
         let progress = Silent::default();
         run(
             &self.snapshot,
             framing,
             options,
             &progress,
-            open,
+            self,
             new_worker,
             work,
         )
@@ -152,6 +170,165 @@ fn thrift_objects_of_both_kinds() {
     }
 }
 
+/// Objects that can be cut: text, and lzop objects of text, blocks and Base64 with their indexes.
+fn cuttable(framing: Framing) -> Input {
+    let options = LzopOptions {
+        block: 700,
+        ..LzopOptions::default()
+    };
+    match framing {
+        Framing::Lines => {
+            let (stored, index) = lzop_indexed(&text(900, 6), &options);
+            Input::new(vec![("a", text(900, 1)), ("b.lzo", stored)]).with_index(index)
+        }
+        Framing::Thrift => {
+            let blocks: Vec<u8> = (0..200_u8)
+                .flat_map(|n| serialized_block(&[&noise(usize::from(n) * 3, 1), &[], &[n; 3]]))
+                .collect();
+            let (stored, index) = lzop_indexed(&blocks, &options);
+            let input = Input::new(vec![("a.lzo", stored)]).with_index(index);
+            let lines = "AAECAwQF\r\n\nQUJDREVGRw==\n".repeat(300);
+            let (stored, index) = lzop_indexed(lines.as_bytes(), &options);
+            let mut other = Input::new(vec![("b.lzo", stored)]).with_index(index);
+            other.stored[1].0 = InputObject::for_test("other.index", other.stored[1].0.size).entry;
+            other.snapshot.objects[0].index = Some(other.stored[1].0.clone());
+            Input {
+                snapshot: Snapshot {
+                    total_bytes: input.snapshot.total_bytes + other.snapshot.total_bytes,
+                    objects: [input.snapshot.objects, other.snapshot.objects].concat(),
+                },
+                stored: [input.stored, other.stored].concat(),
+            }
+        }
+    }
+}
+
+#[test]
+fn splits_do_not_change_the_records() {
+    for framing in [Framing::Lines, Framing::Thrift] {
+        let input = cuttable(framing);
+        let (want, whole) = input.records(framing, &options(1, 1000)).unwrap();
+        assert!(want.len() > 700, "{}", want.len());
+        for split_bytes in [100, 1000, 5000, 1 << 20] {
+            for workers in [2, 3, 8] {
+                let mut options = options(workers, 300);
+                options.split_bytes = split_bytes;
+                let bytes = split::split_bytes(&input.snapshot, workers, split_bytes);
+                let splits = split_all(&input.snapshot, framing, &options, workers, &input).len();
+                let objects = input.snapshot.objects.len();
+                assert_eq!(splits > objects, split_bytes < 1 << 20, "{bytes}: {splits}");
+                let (records, outcome) = input.records(framing, &options).unwrap();
+                assert!(
+                    records == want,
+                    "{workers} workers, splits of {split_bytes}"
+                );
+                assert_eq!(outcome.plain_bytes, whole.plain_bytes);
+                assert_eq!(outcome.stored_bytes, input.snapshot.total_bytes);
+                assert_eq!(outcome.undecodable_lines, whole.undecodable_lines);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_read_in_splits_by_their_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocks: Vec<u8> = (0..250_u8)
+        .flat_map(|n| serialized_block(&[&noise(900, n.into()), &[n; 3]]))
+        .collect();
+    let options_of_blocks = LzopOptions {
+        block: 10_000,
+        ..LzopOptions::default()
+    };
+    let (stored, index) = lzop_indexed(&blocks, &options_of_blocks);
+    std::fs::write(folder.path().join("a.lzo"), &stored).unwrap();
+    std::fs::write(folder.path().join("a.lzo.index"), index).unwrap();
+    let store = crate::store::Store::default();
+    let input = folder.path().to_str().unwrap();
+    let snapshot = Snapshot::take(&store, &[input], Framing::Thrift).unwrap();
+    let places = |workers| {
+        let mut options = options(workers, 5000);
+        options.split_bytes = 20_000;
+        let splits = split_all(&snapshot, Framing::Thrift, &options, workers, &store);
+        let outcome = run(
+            &snapshot,
+            Framing::Thrift,
+            &options,
+            &Silent::default(),
+            &store,
+            |_| Ok(Vec::new()),
+            |places, chunk| {
+                places.extend(chunk.records().map(|r| (r.offset, r.index)));
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(outcome.stored_bytes, stored.len() as u64);
+        let mut places: Vec<(u64, u32)> = outcome.workers.concat();
+        places.sort_unstable();
+        (splits.len(), places)
+    };
+    let (splits, want) = places(1);
+    assert_eq!((splits, want.len()), (1, 500));
+    let (splits, got) = places(3);
+    assert!(splits > 5, "{splits}");
+    assert_eq!(got, want);
+}
+
+#[test]
+fn what_is_skipped_does_not_depend_on_splits() {
+    let mut input = cuttable(Framing::Lines);
+    let at = input.stored[1].1.len() / 2;
+    input.stored[1].1[at] ^= 0x55;
+    let mut options = options(1, 300);
+    options.split_bytes = 100;
+    let error = input.records(Framing::Lines, &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    options.skip_corrupt = true;
+    let (want, outcome) = input.records(Framing::Lines, &options).unwrap();
+    assert_eq!(outcome.corrupt_count, 1);
+    options.workers = 4;
+    let (records, outcome) = input.records(Framing::Lines, &options).unwrap();
+    assert!(records == want);
+    assert_eq!(outcome.corrupt_count, 1);
+    options.skip_corrupt = false;
+    let error = input.records(Framing::Lines, &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
+
+#[test]
+fn splits_that_do_not_meet_end_the_job() {
+    // a record that imitates a block which ends where the real one does
+    let fake = serialized_block(&[&[b'f'; 20]]);
+    let mut bytes: Vec<u8> = (0..40)
+        .flat_map(|_| serialized_block(&[&[b'x'; 50]]))
+        .collect();
+    bytes.extend(serialized_block(&[&[&[b'-'; 3000][..], &fake].concat()]));
+    bytes.extend((0..40).flat_map(|_| serialized_block(&[&[b'y'; 50]])));
+    let flat = LzopOptions {
+        block: 100,
+        ..LzopOptions::default()
+    };
+    let (stored, index) = lzop_indexed(&bytes, &flat);
+    let input = Input::new(vec![("a.lzo", stored)]).with_index(index);
+    let mut options = options(2, 300);
+    options.split_bytes = 10;
+    let error = input.records(Framing::Thrift, &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("do not meet"), "{error}");
+    options.skip_corrupt = true;
+    assert_eq!(
+        input.records(Framing::Thrift, &options).unwrap().0.len(),
+        81
+    );
+    options.skip_corrupt = false;
+    options.workers = 1;
+    assert_eq!(
+        input.records(Framing::Thrift, &options).unwrap().0.len(),
+        81
+    );
+}
+
 #[test]
 fn nothing_to_read_still_makes_workers() {
     let (records, outcome) = Input::new(vec![])
@@ -207,10 +384,10 @@ fn a_changed_object_ends_the_job_even_if_corrupt_ones_are_skipped() {
     let mut input = Input::new(vec![("a", text(10, 1)), ("b", text(10, 2))]);
     let mut options = options(2, 100);
     options.skip_corrupt = true;
-    input.stored[1].pop();
+    input.stored[1].1.pop();
     let error = input.records(Framing::Lines, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Changed);
-    input.stored[1].extend(b"more and more");
+    input.stored[1].1.extend(b"more and more");
     let error = input.records(Framing::Lines, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Changed);
 }
@@ -314,7 +491,7 @@ fn a_panic_while_reading_is_an_error_too() {
             Framing::Lines,
             &options(2, 50),
             &Silent::default(),
-            |_| Ok(Box::new(Bomb) as Box<dyn Read + Send>),
+            &|_: &ObjectEntry, _: Range<u64>| Ok(Box::new(Bomb) as Box<dyn Read + Send>),
             |_| Ok(()),
             |(), _| Ok(()),
         )
@@ -332,7 +509,7 @@ fn an_object_that_cannot_be_opened_ends_the_job() {
         Framing::Lines,
         &options(2, 50),
         &Silent::default(),
-        |_| Err(Error::new(ErrorKind::Denied, "no access")),
+        &|_: &ObjectEntry, _: Range<u64>| Err(Error::new(ErrorKind::Denied, "no access")),
         |_| Ok(()),
         |(), _| Ok(()),
     );
@@ -371,7 +548,7 @@ fn the_operator_can_stop_a_job() {
             Framing::Lines,
             &options,
             &Silent::default(),
-            |_| Ok(Box::new(Endless) as Box<dyn Read + Send>),
+            &|_: &ObjectEntry, _: Range<u64>| Ok(Box::new(Endless) as Box<dyn Read + Send>),
             |_| Ok(()),
             |(), _| Ok(()),
         );
@@ -392,7 +569,7 @@ fn slow_workers_hold_the_readers_back() {
         Framing::Lines,
         &options(2, 10_000),
         &progress,
-        |object| input.open(object),
+        &input,
         |_| Ok(0),
         |most: &mut u64, chunk| {
             thread::sleep(Duration::from_millis(1));

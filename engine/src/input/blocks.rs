@@ -5,13 +5,20 @@
 //! the blobs of a chunk; a blob of no bytes is no record. The reference looks for the next marker in silence
 //! when something else stands there, and so loses records; here that is damage. With `--skip-corrupt` the
 //! reader looks for the next marker too, but counts.
+//!
+//! A split begins at the first marker at or behind its start, and ends with the block that begins before its end, as in
+//! the reference. A record may hold markers itself, and even blocks, so a block counts as the first of a split only if
+//! whole blocks follow it, for long or to the end of the object; whether it was the right one shows where the splits
+//! meet.
 
 use std::io;
+use std::ops::Range;
 
 use memchr::memmem;
 
 use super::Limits;
 use super::chunk::{Chunk, ChunkKind, Record};
+use super::split::Seam;
 use super::stored::{Damage, Source};
 
 /// First bytes of every block.
@@ -25,6 +32,13 @@ const FRAME_BYTES: usize = 20;
 /// So many damaged blocks are skipped one by one; then the rest of the object is. Bounds what an object made
 /// of nothing but damage can cost.
 const MOST_DAMAGED: usize = 100;
+
+/// So many markers that begin no block are passed over where a split begins. Bounds what a record made of nothing but
+/// markers can cost.
+const MOST_FALSE_MARKERS: usize = 1000;
+
+/// So many bytes of whole blocks must follow each other where a split begins: more than a request to a collector has.
+const PROOF_BYTES: usize = 2 << 20;
 
 /// What stands at some place.
 enum Frame {
@@ -189,8 +203,26 @@ pub(crate) struct BlockChunks {
     searching: bool,
     damaged: Vec<Damage>,
     damaged_count: usize,
+    /// The first block of the split is still to be found.
+    syncing: bool,
+    false_markers: usize,
+    /// No block of the split begins in so many of the bytes at hand.
+    tried: usize,
+    /// Blocks that do not begin before this byte of the decompressed object are another split's.
+    end: u64,
+    /// Where the first block of the split begins.
+    first: Option<u64>,
     pending: Option<io::Error>,
     ended: bool,
+}
+
+/// What became of the search for the first block of a split.
+enum Sync {
+    Found,
+    /// So many bytes are needed.
+    More(usize),
+    /// No block begins in the split.
+    Nothing,
 }
 
 impl BlockChunks {
@@ -204,8 +236,29 @@ impl BlockChunks {
             searching: false,
             damaged: Vec::new(),
             damaged_count: 0,
+            syncing: false,
+            false_markers: 0,
+            tried: 0,
+            end: u64::MAX,
+            first: None,
             pending: None,
             ended: false,
+        }
+    }
+
+    /// Only the blocks of the split `plain` of the decompressed object, from whose start on `source` gives bytes.
+    pub(crate) fn within(mut self, plain: Range<u64>) -> Self {
+        self.offset = plain.start;
+        self.end = plain.end;
+        self.syncing = plain.start > 0;
+        self
+    }
+
+    /// Where the blocks that were read begin and end.
+    pub(crate) fn seam(&self) -> Seam {
+        Seam {
+            first: self.first,
+            end: self.offset,
         }
     }
 
@@ -223,6 +276,9 @@ impl BlockChunks {
         source: &mut impl Source,
         mut buffer: Vec<u8>,
     ) -> io::Result<Option<Chunk>> {
+        if self.offset >= self.end && !self.syncing {
+            return Ok(None);
+        }
         let wanted = self
             .limits
             .chunk_bytes
@@ -240,10 +296,29 @@ impl BlockChunks {
                     continue;
                 }
             }
+            if self.syncing {
+                match self.sync(source, &mut buffer, &mut filled)? {
+                    Sync::Found => self.syncing = false,
+                    Sync::More(length) => {
+                        if filled == buffer.len() {
+                            // grows with what is really there, not with what a length claims
+                            let larger = length.max(PROOF_BYTES).min(filled.saturating_mul(2));
+                            buffer.resize(larger.max(filled + 1), 0);
+                        }
+                        continue;
+                    }
+                    Sync::Nothing => {
+                        self.syncing = false;
+                        self.end = self.offset;
+                        return self.pending.take().map_or(Ok(None), Err);
+                    }
+                }
+            }
             let (whole, next) = self.whole_blocks(&buffer[..filled]);
             if whole > 0 {
                 self.carry.extend_from_slice(&buffer[whole..filled]);
                 buffer.truncate(whole);
+                self.first.get_or_insert(self.offset);
                 let chunk = Chunk::new(0, self.offset, buffer, ChunkKind::Blocks);
                 self.offset += whole as u64;
                 return Ok(Some(chunk));
@@ -280,16 +355,72 @@ impl BlockChunks {
         }
     }
 
-    /// Length of the whole blocks at the start, and what follows them.
+    /// Length of the whole blocks of the split at the start, and what follows them.
     fn whole_blocks(&self, bytes: &[u8]) -> (usize, Option<Frame>) {
+        let own = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        self.chain(bytes, own)
+    }
+
+    /// Length of the whole blocks at the start that begin before byte `end`, and what follows them.
+    fn chain(&self, bytes: &[u8], end: usize) -> (usize, Option<Frame>) {
         let mut at = 0;
-        while at < bytes.len() {
+        while at < bytes.len().min(end) {
             match frame(&bytes[at..], self.limits.record_bytes) {
                 Frame::Whole(total) => at += total,
                 other => return (at, Some(other)),
             }
         }
         (at, None)
+    }
+
+    /// Drops what stands before the first block of the split.
+    fn sync(
+        &mut self,
+        source: &impl Source,
+        buffer: &mut [u8],
+        filled: &mut usize,
+    ) -> io::Result<Sync> {
+        let mut at = std::mem::take(&mut self.tried);
+        let result = loop {
+            let found = memmem::find(&buffer[at..*filled], &MARKER);
+            at = match found {
+                Some(before) => at + before,
+                None if self.ended => *filled,
+                // the last bytes may be the first of a marker
+                None => filled.saturating_sub(MARKER.len() - 1).max(at),
+            };
+            if self.offset + at as u64 >= self.end || (found.is_none() && self.ended) {
+                break Sync::Nothing;
+            }
+            if found.is_none() {
+                break Sync::More(0);
+            }
+            let (whole, next) = self.chain(&buffer[at..*filled], PROOF_BYTES);
+            match next {
+                _ if whole >= PROOF_BYTES => break Sync::Found,
+                None if self.ended => break Sync::Found,
+                None => break Sync::More(at + whole + FRAME_BYTES),
+                Some(Frame::Partial(total)) if !self.ended => {
+                    break Sync::More((at + whole).saturating_add(total));
+                }
+                Some(_) => {}
+            }
+            self.false_markers += 1;
+            if self.false_markers > MOST_FALSE_MARKERS {
+                self.ended = true;
+                return Err(source.damage("too many block markers that begin no block"));
+            }
+            at += 1;
+        };
+        // markers can be many, and what must be read to judge one can be much: not moved for each
+        if matches!(result, Sync::More(_)) && at <= *filled / 2 {
+            self.tried = at;
+            return Ok(result);
+        }
+        buffer.copy_within(at..*filled, 0);
+        *filled -= at;
+        self.offset += at as u64;
+        Ok(result)
     }
 
     /// Drops what stands before the next marker after the present place.

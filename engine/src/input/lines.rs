@@ -3,14 +3,18 @@
 //! In: decompressed bytes. Out: chunks of whole lines, and the lines of a chunk. A line ends with LF, CR LF or
 //! a lone CR; the last one may lack its end. An empty line is a line. A UTF-8 byte order mark at the start of
 //! the object is dropped. Where an object is cut into chunks never shows: a CR at the end of what was read
-//! waits for the byte after it.
+//! waits for the byte after it. Nor does it show where an object is cut into splits: a line belongs to the split in
+//! which it begins, but one that begins just at the start of a split to the split before (`LineRecordReader`), so that
+//! a split can tell its first line without looking back.
 
 use std::io;
+use std::ops::Range;
 
 use memchr::{memchr2, memrchr2};
 
 use super::Limits;
 use super::chunk::{Chunk, ChunkKind, Record};
+use super::split::Seam;
 use super::stored::Source;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
@@ -67,6 +71,12 @@ pub(crate) struct LineChunks {
     carry: Vec<u8>,
     /// So many bytes of `carry` are known to hold no end of a line.
     clean: usize,
+    /// The line in which the split begins, which is another's, is still to be passed over.
+    skipping: bool,
+    /// Lines that begin behind this byte of the decompressed object are another split's.
+    end: u64,
+    /// Where the first line of the split begins.
+    first: Option<u64>,
     pending: Option<io::Error>,
     ended: bool,
 }
@@ -81,8 +91,28 @@ impl LineChunks {
             offset: 0,
             carry: head,
             clean: 0,
+            skipping: false,
+            end: u64::MAX,
+            first: None,
             pending: None,
             ended: false,
+        }
+    }
+
+    /// Only the lines of the split `plain` of the decompressed object, from whose start on `source` gives bytes.
+    pub(crate) fn within(mut self, plain: Range<u64>) -> Self {
+        self.offset = plain.start;
+        self.end = plain.end;
+        self.skipping = plain.start > 0;
+        self.strip_mark &= !self.skipping;
+        self
+    }
+
+    /// Where the lines that were read begin and end.
+    pub(crate) fn seam(&self) -> Seam {
+        Seam {
+            first: self.first,
+            end: self.offset,
         }
     }
 
@@ -95,6 +125,12 @@ impl LineChunks {
         source: &mut impl Source,
         mut buffer: Vec<u8>,
     ) -> io::Result<Option<Chunk>> {
+        if self.skipping && !self.skip_line(source, &mut buffer)? {
+            return Ok(None);
+        }
+        if self.offset > self.end {
+            return Ok(None);
+        }
         if let Some(error) = self.pending.take() {
             return self.fail(error);
         }
@@ -114,6 +150,7 @@ impl LineChunks {
                 buffer.copy_within(BYTE_ORDER_MARK.len()..filled, 0);
                 filled -= BYTE_ORDER_MARK.len();
                 self.offset += BYTE_ORDER_MARK.len() as u64;
+                self.end = self.end.max(self.offset);
             }
             let cut = if self.ended && self.pending.is_none() {
                 filled
@@ -136,6 +173,7 @@ impl LineChunks {
             let larger = buffer.len().saturating_mul(2).min(most).max(filled + 1);
             buffer.resize(larger, 0);
         };
+        let cut = self.own_lines(&buffer[..cut]);
         let cut = self.whole_lines(source, &buffer[..cut]);
         if cut == 0 {
             let error = self
@@ -147,9 +185,45 @@ impl LineChunks {
         self.carry.extend_from_slice(&buffer[cut..filled]);
         self.clean = self.carry.len().saturating_sub(1);
         buffer.truncate(cut);
+        self.first.get_or_insert(self.offset);
         let chunk = Chunk::new(0, self.offset, buffer, self.kind);
         self.offset += cut as u64;
         Ok(Some(chunk))
+    }
+
+    /// Passes over the rest of the line in which the split begins; false if no line begins in the split.
+    fn skip_line(&mut self, source: &mut impl Source, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        buffer.resize(self.limits.chunk_bytes.max(4), 0);
+        let mut filled = 0;
+        loop {
+            self.fill(source, buffer, &mut filled);
+            if let Some(length) = first_line(&buffer[..filled], self.ended) {
+                self.skipping = false;
+                self.offset += length as u64;
+                self.carry.extend_from_slice(&buffer[length..filled]);
+                return Ok(true);
+            }
+            // what a last CR is cannot be said yet
+            let kept = usize::from(buffer[..filled].last() == Some(&b'\r'));
+            self.offset += (filled - kept) as u64;
+            buffer[0] = b'\r';
+            filled = kept;
+            if let Some(error) = self.pending.take() {
+                return self.fail(error);
+            }
+            if self.ended || self.offset > self.end {
+                self.skipping = false;
+                self.ended = true;
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Length of the lines of `bytes` that belong to the split.
+    fn own_lines(&self, bytes: &[u8]) -> usize {
+        let last = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let rest = bytes.get(last..).unwrap_or_default();
+        first_line(rest, true).map_or(bytes.len(), |length| last + length)
     }
 
     fn fill(&mut self, source: &mut impl Source, buffer: &mut [u8], filled: &mut usize) {
@@ -194,6 +268,16 @@ impl LineChunks {
         self.carry.clear();
         self.clean = 0;
         Err(error)
+    }
+}
+
+/// Length of the first line of `bytes` with its end, if that is there; `ended` if nothing follows `bytes`.
+fn first_line(bytes: &[u8], ended: bool) -> Option<usize> {
+    let at = memchr2(b'\n', b'\r', bytes)?;
+    match bytes.get(at..) {
+        Some([b'\r', b'\n', ..]) => Some(at + 2),
+        Some([b'\r']) if !ended => None,
+        _ => Some(at + 1),
     }
 }
 

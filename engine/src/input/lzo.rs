@@ -63,9 +63,37 @@ impl LzopReader {
         }
     }
 
+    /// Reads from a block on, whose container has a header with these `flags`.
+    pub(crate) fn at_block(stored: StoredReader, flags: u32) -> Self {
+        Self {
+            state: State::Blocks { flags },
+            ..Self::new(stored)
+        }
+    }
+
+    /// Reads the header of the first container, if that is still to be done; the flags that decide about its blocks.
+    ///
+    /// # Errors
+    /// Damage when there is no header; what the store says when a read fails.
+    pub(crate) fn open(&mut self) -> io::Result<u32> {
+        match self.state {
+            State::Blocks { flags } => Ok(flags),
+            _ => {
+                let flags = self.header()?;
+                self.state = State::Blocks { flags };
+                Ok(flags)
+            }
+        }
+    }
+
     /// The stored object.
     pub(crate) fn stored(&self) -> &StoredReader {
         &self.stored
+    }
+
+    /// The stored object, for another reader of it.
+    pub(crate) fn into_stored(self) -> StoredReader {
+        self.stored
     }
 
     /// Reads a header; the flags that decide about the blocks.
@@ -163,7 +191,7 @@ impl LzopReader {
             return Ok(false);
         }
         let packed_length = self.stored.u32_be(BLOCK)? as usize;
-        if plain_length > MAX_BLOCK_BYTES || packed_length == 0 || packed_length > plain_length {
+        if !lengths_are_possible(plain_length, packed_length) {
             return Err(self.stored.damage(format_args!(
                 "impossible lengths of a lzop block: {plain_length} plain, {packed_length} packed"
             )));
@@ -221,6 +249,39 @@ impl LzopReader {
         }
         Ok(())
     }
+}
+
+/// Lengths of a block, as the first eight bytes of its header tell them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockLengths {
+    /// Decompressed bytes.
+    pub(crate) plain: u64,
+    /// Stored bytes, the header included.
+    pub(crate) stored: u64,
+}
+
+impl BlockLengths {
+    /// Lengths of the block whose header begins with `head`; `None` for the end mark and for what begins no block.
+    pub(crate) fn new(head: [u8; 8], flags: u32) -> Option<Self> {
+        let [p0, p1, p2, p3, s0, s1, s2, s3] = head;
+        let plain = u32::from_be_bytes([p0, p1, p2, p3]) as usize;
+        let packed = u32::from_be_bytes([s0, s1, s2, s3]) as usize;
+        if plain == 0 || !lengths_are_possible(plain, packed) {
+            return None;
+        }
+        let mut checksums = flags & (ADLER_PLAIN | CRC_PLAIN);
+        if packed < plain {
+            checksums |= flags & (ADLER_PACKED | CRC_PACKED);
+        }
+        Some(Self {
+            plain: plain as u64,
+            stored: 8 + 4 * u64::from(checksums.count_ones()) + packed as u64,
+        })
+    }
+}
+
+fn lengths_are_possible(plain: usize, packed: usize) -> bool {
+    plain <= MAX_BLOCK_BYTES && packed > 0 && packed <= plain
 }
 
 impl Read for LzopReader {

@@ -4,8 +4,8 @@
 //! their relative keys. Rules of Hadoop's `FileInputFormat`: a folder is not read recursively; a folder that a
 //! glob matches is read one level; names that start with `_` or `.` are skipped (also by the last part of a glob);
 //! raw Thrift input takes only names that end with `.lzo`; a path that does not exist is an error. Beyond it: an
-//! object that two inputs name is read once, S3 folder markers are no objects, and a path without glob
-//! characters may itself start with `_` or `.`.
+//! object that two inputs name is read once, S3 folder markers are no objects, a path without glob characters may
+//! itself start with `_` or `.`, and `<name>.lzo.index` beside `<name>.lzo` is its index and never text.
 //!
 //! The relative key is a part of the place of every event, so it does not depend on the order of the inputs, nor
 //! on where the whole input lies: it begins at the deepest folder that holds all inputs.
@@ -14,9 +14,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::glob::{Component, expand_braces, is_pattern, split_list, unescape};
+use super::split::SPLIT_BYTES;
 use super::{Codec, Framing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Location, ObjectEntry, Store};
+
+/// What an index is called, behind the name of its object.
+const INDEX_EXTENSION: &str = ".index";
 
 /// One object of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct InputObject {
     pub relative: String,
     /// How it is compressed.
     pub codec: Codec,
+    /// The index of its blocks beside it (`<name>.lzo.index`), where it is worth to know.
+    pub index: Option<ObjectEntry>,
 }
 
 impl InputObject {
@@ -46,6 +52,7 @@ impl InputObject {
             },
             relative: name.to_owned(),
             codec: Codec::from_name(name),
+            index: None,
         }
     }
 }
@@ -96,15 +103,20 @@ impl Snapshot {
             let same = first.iter().zip(base).take_while(|(a, b)| a == b);
             same.count().min(shared)
         });
+        let mut indexes = take_indexes(&mut found);
         let mut objects: Vec<_> = found
             .into_iter()
             .map(|(path, entry)| InputObject {
                 codec: Codec::from_name(path.last().map_or("", String::as_str)),
                 relative: path[shared..].join("/"),
+                index: indexes.remove(&path),
                 entry,
             })
             .filter(|object| framing == Framing::Lines || object.codec == Codec::Lzop)
             .collect();
+        for object in &mut objects {
+            access.find_index(object);
+        }
         if u32::try_from(objects.len()).is_err() {
             return Err(Error::config("the input has more than 2^32 objects"));
         }
@@ -115,6 +127,22 @@ impl Snapshot {
             total_bytes,
         })
     }
+}
+
+/// Takes the indexes of lzop objects out of what was found, by the path of the object.
+fn take_indexes(found: &mut BTreeMap<Parts, ObjectEntry>) -> BTreeMap<Parts, ObjectEntry> {
+    let object_of = |path: &Parts| {
+        let (name, folder) = path.split_last()?;
+        let name = name.strip_suffix(INDEX_EXTENSION)?;
+        let object = [folder, &[name.to_owned()]].concat();
+        (name.ends_with(".lzo") && found.contains_key(&object)).then_some(object)
+    };
+    let indexes: Vec<_> = found
+        .keys()
+        .filter_map(|path| Some((object_of(path)?, path.clone())))
+        .collect();
+    let take = |(object, path)| Some((object, found.remove(&path)?));
+    indexes.into_iter().filter_map(take).collect()
 }
 
 /// A path in parts: the root (bucket with scheme, or `/`), then the names below it.
@@ -217,6 +245,19 @@ struct Access<'a> {
 }
 
 impl Access<'_> {
+    /// Looks for the index of an object that is large enough to be read in parts, if the listing had none: the input may
+    /// be a glob. Without one, or without the right to know, the object is read in one piece.
+    fn find_index(&self, object: &mut InputObject) {
+        if object.codec != Codec::Lzop || object.index.is_some() || object.entry.size <= SPLIT_BYTES
+        {
+            return;
+        }
+        let location = &object.entry.location;
+        let name = format!("{}{INDEX_EXTENSION}", location.name());
+        let place = location.parent().map(|folder| folder.join(&name));
+        object.index = place.and_then(|place| (self.head)(&place).ok().flatten());
+    }
+
     /// The objects that `text`, a path or glob without braces, names.
     fn resolve(&self, text: &str) -> Result<Matches> {
         let path = InputPath::parse(text);

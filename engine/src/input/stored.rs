@@ -87,7 +87,14 @@ impl StoredReader {
         }
     }
 
-    /// Stored bytes used so far.
+    /// Reads from byte `start` on, which is the first that `inner` gives.
+    pub(crate) fn starting_at(mut self, start: u64) -> Self {
+        self.used = start;
+        self.received = start;
+        self
+    }
+
+    /// Stored bytes used so far, with those before the start.
     pub(crate) fn used(&self) -> u64 {
         self.used
     }

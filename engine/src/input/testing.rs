@@ -103,6 +103,12 @@ pub(crate) fn lzop(plain: &[u8]) -> Vec<u8> {
 
 /// A lzop container.
 pub(crate) fn lzop_with(plain: &[u8], options: &LzopOptions) -> Vec<u8> {
+    lzop_indexed(plain, options).0
+}
+
+/// A lzop container, and hadoop-lzo's index of it.
+pub(crate) fn lzop_indexed(plain: &[u8], options: &LzopOptions) -> (Vec<u8>, Vec<u8>) {
+    let mut index = Vec::new();
     let modern = options.version >= 0x0940;
     let flags = options.flags | options.filter.map_or(0, |_| 0x800);
     let mut header = Vec::new();
@@ -147,6 +153,7 @@ pub(crate) fn lzop_with(plain: &[u8], options: &LzopOptions) -> Vec<u8> {
         if !compressed {
             packed = block.to_vec();
         }
+        index.extend((stored.len() as u64).to_be_bytes());
         stored.extend((block.len() as u32).to_be_bytes());
         stored.extend((packed.len() as u32).to_be_bytes());
         for (flag, sum) in [(0x1, lzo::adler32(block)), (0x100, crc32fast::hash(block))] {
@@ -165,7 +172,7 @@ pub(crate) fn lzop_with(plain: &[u8], options: &LzopOptions) -> Vec<u8> {
         stored.extend(packed);
     }
     stored.extend([0; 4]);
-    stored
+    (stored, index)
 }
 
 /// A reader that gives one byte at a time, and an interruption now and then.

@@ -154,7 +154,7 @@ impl EnrichJob {
             framing,
             &self.options.exec_options(),
             progress.as_ref(),
-            |object| store.open(&object.entry),
+            &store,
             |_| {
                 Ok(Worker {
                     out: RecordOutput::default(),

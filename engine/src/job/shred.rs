@@ -197,7 +197,7 @@ impl ShredJob {
             Framing::Lines,
             &self.options.exec_options(),
             progress.as_ref(),
-            |object| store.open(&object.entry),
+            store,
             |_| Ok(table.writer()),
             |keys, chunk| {
                 let mut lines = 0;
@@ -261,7 +261,7 @@ impl<'j> Stage<'j> {
             Framing::Lines,
             &self.job.options.exec_options(),
             progress.as_ref(),
-            |object| store.open(&object.entry),
+            store,
             |_| Ok(self.worker()),
             |worker, chunk| {
                 let before = (worker.counts.lines, worker.counts.bad);

@@ -277,3 +277,71 @@ fn raw_thrift_takes_only_lzo() {
     let nothing = take_s3(&keys, &["s3://b/raw/2.gz"], Framing::Thrift).unwrap();
     assert!(nothing.objects.is_empty());
 }
+
+#[test]
+fn an_index_belongs_to_its_object() {
+    let keys = [
+        "raw/a.lzo",
+        "raw/a.lzo.index",
+        "raw/alone.lzo.index",
+        "raw/b.index",
+        "raw/b.lzo",
+        "raw/c.gz",
+        "raw/c.gz.index",
+    ];
+    let snapshot = take_s3(&keys, &["s3://b/raw"], Framing::Lines).unwrap();
+    assert_eq!(
+        relatives(&snapshot),
+        [
+            "a.lzo",
+            "alone.lzo.index",
+            "b.index",
+            "b.lzo",
+            "c.gz",
+            "c.gz.index"
+        ]
+    );
+    let index = snapshot.objects[0].index.as_ref().unwrap();
+    assert_eq!(index.location.to_string(), "s3://b/raw/a.lzo.index");
+    assert!(snapshot.objects[1..].iter().all(|o| o.index.is_none()));
+    assert_eq!(snapshot.total_bytes, 42);
+    let snapshot = take_s3(&keys, &["s3://b/raw"], Framing::Thrift).unwrap();
+    assert_eq!(relatives(&snapshot), ["a.lzo", "b.lzo"]);
+    assert!(snapshot.objects[0].index.is_some());
+}
+
+#[test]
+fn the_index_of_a_large_object_is_looked_for() {
+    let entry = |location: &Location, size| ObjectEntry {
+        location: location.clone(),
+        relative: location.name().to_owned(),
+        size,
+        etag: None,
+    };
+    for (size, found) in [(SPLIT_BYTES, false), (SPLIT_BYTES + 1, true)] {
+        let access = Access {
+            list: &|_, _| Ok(Vec::new()),
+            head: &|location| {
+                let size = if location.name() == "a.lzo" { size } else { 8 };
+                Ok(Some(entry(location, size)))
+            },
+        };
+        let snapshot =
+            Snapshot::with_access(&access, &["s3://b/x/a.lzo"], Framing::Thrift).unwrap();
+        let index = snapshot.objects[0]
+            .index
+            .as_ref()
+            .map(|i| i.location.to_string());
+        assert_eq!(index.as_deref(), found.then_some("s3://b/x/a.lzo.index"));
+    }
+    // a bucket that does not tell what it has not
+    let access = Access {
+        list: &|_, _| Ok(Vec::new()),
+        head: &|location| match location.name() {
+            "a.lzo" => Ok(Some(entry(location, SPLIT_BYTES * 2))),
+            _ => Err(Error::new(ErrorKind::Denied, "no access")),
+        },
+    };
+    let snapshot = Snapshot::with_access(&access, &["s3://b/x/a.lzo"], Framing::Thrift).unwrap();
+    assert!(snapshot.objects[0].index.is_none());
+}
