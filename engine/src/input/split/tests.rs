@@ -1,3 +1,5 @@
+//! Splits meet: any set of split points gives the same records with the same places.
+
 use super::super::testing::{LzopOptions, lzop_indexed, noise, serialized_block};
 use super::super::{ChunkReader, Limits};
 use super::*;
