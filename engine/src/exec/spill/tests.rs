@@ -40,7 +40,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.extension().is_some_and(|ending| ending == "lock"))
+        .filter(|path| path.extension().is_none_or(|ending| ending != "lock"))
         .collect();
     found.sort();
     found
