@@ -69,7 +69,7 @@ fn assert_json_lines(bytes: &[u8], rows: u64) {
 }
 
 /// Enriches each line of a text format, or one Thrift record: bad rows are JSON, good lines have their columns and can be
-/// read as lines again, the sums close.
+/// shredded, the sums close.
 pub fn enrich(format: &CollectorFormat, data: &[u8]) {
     let kernel = RecordKernel {
         format,
@@ -101,13 +101,16 @@ pub fn enrich(format: &CollectorFormat, data: &[u8]) {
     assert_eq!(out.event_ids.len() as u64, out.good_rows);
     assert_json_lines(&out.bad, out.bad_rows);
     assert_json_lines(&out.errors, out.error_rows);
-    let mut good = 0;
-    for line in Lines::new(0, &out.good) {
-        assert_columns(line.bytes);
-        shred(line.bytes);
-        good += 1;
+    // As the reference does, the collector's own name, addresses and ids are written as they came: a cell that holds a
+    // tabulator or a line feed is wrapped in zero bytes, one that holds a carriage return is not.
+    if !out.good.contains(&0) {
+        let lines = out.good.split_inclusive(|&byte| byte == b'\n');
+        assert_eq!(lines.clone().count() as u64, out.good_rows);
+        lines.for_each(assert_columns);
     }
-    assert_eq!(good, out.good_rows, "enriched lines that are lines");
+    for line in Lines::new(0, &out.good) {
+        shred(line.bytes);
+    }
 }
 
 fn assert_columns(line: &[u8]) {
