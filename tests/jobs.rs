@@ -250,3 +250,60 @@ fn an_empty_input_is_a_success() {
         assert!(folder.path().join(marker).is_file(), "{marker}");
     }
 }
+
+/// An exception that the reference does not expect costs the whole record; with an errors folder its row goes there.
+#[test]
+fn unexpected_errors_go_to_their_own_folder_where_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |query: &str| {
+        format!(
+            "2014-10-09\t16:28:31\tMXP50\t13\t10.0.0.1\tGET\thost\t/i\t200\t-\tagent\te=pv&p=web&cv=1{query}\t-\tHit\tid==\n"
+        )
+    };
+    fs::create_dir(folder.path().join("raw")).unwrap();
+    // the value of a cross-domain parameter that is a dot alone makes the reference throw
+    let text = line("") + &line("&url=http%3A%2F%2Fa.example%2F%3F_sp%3D.") + &line("&vid=x");
+    fs::write(folder.path().join("raw/log"), text).unwrap();
+    let job = |name: &str, errors: bool| EnrichJob {
+        input: self::text(&folder.path().join("raw")),
+        format: "cloudfront".into(),
+        output: self::text(&folder.path().join(name).join("good")),
+        bad: self::text(&folder.path().join(name).join("bad")),
+        errors: errors.then(|| self::text(&folder.path().join(name).join("errors"))),
+        enrichments: EnrichmentConfigs::default(),
+        resolver: support::fixtures_resolver(),
+        etl_tstamp_ms: 0,
+        v_etl: None,
+        options: options(1),
+    };
+    let counts = job("apart", true).run().unwrap().enrich.unwrap();
+    assert_eq!((counts.good, counts.bad, counts.failed_whole), (1, 1, 1));
+    let lines = all_lines(&folder.path().join("apart"));
+    let prefix = "\"message\":\"Unexpected error processing events: ";
+    assert_eq!(
+        (
+            lines["good"].len(),
+            lines["bad"].len(),
+            lines["errors"].len()
+        ),
+        (1, 1, 1)
+    );
+    assert!(
+        lines["errors"][0].contains(prefix),
+        "{}",
+        lines["errors"][0]
+    );
+    assert!(!lines["bad"][0].contains(prefix), "{}", lines["bad"][0]);
+    assert!(folder.path().join("apart/errors/_SUCCESS").is_file());
+
+    job("together", false).run().unwrap();
+    let lines = all_lines(&folder.path().join("together"));
+    assert_eq!(
+        lines["bad"]
+            .iter()
+            .filter(|row| row.contains(prefix))
+            .count(),
+        1
+    );
+    assert_eq!(lines["bad"].len(), 2);
+}
