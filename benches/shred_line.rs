@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use engine::shred::{Columns, RowKind, ShreddedRows, shred_line};
+use engine::shred::{Columns, RowKind, ShreddedRows, Validation, Widths, shred_line};
 
 fn main() {
     divan::main();
@@ -58,8 +58,9 @@ fn check_and_write(bencher: Bencher) {
         .bench_local(|| {
             rows.clear();
             for line in &lines {
-                let event = shred_line(line, &resolver, &mut columns).expect("a good event");
-                event.write(&columns, None, &mut rows);
+                let event = shred_line(line, &resolver, Validation::Full, &mut columns)
+                    .expect("a good event");
+                event.write(&columns, Widths::Redshift, None, &mut rows);
             }
             black_box(rows.atomic.len())
         });
@@ -76,7 +77,10 @@ fn check(bencher: Bencher) {
         .counter(ItemsCount::new(lines.len()))
         .bench_local(|| {
             for line in &lines {
-                black_box(shred_line(line, &resolver, &mut columns).expect("a good event"));
+                black_box(
+                    shred_line(line, &resolver, Validation::Full, &mut columns)
+                        .expect("a good event"),
+                );
             }
         });
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 use engine::enrichment::config::EnrichmentConfigs;
 use engine::job::{EnrichJob, EtlJob, JobOptions, JobReport, ShredJob};
 use engine::output::Compression;
+use engine::shred::Validation;
 use fixtures::{Corpus, Format, Made, Mix};
 use support::parts;
 
@@ -306,4 +307,49 @@ fn unexpected_errors_go_to_their_own_folder_where_one_is_named() {
         1
     );
     assert_eq!(lines["bad"].len(), 2);
+}
+
+/// Taking the word of the enricher saves the look-ups of schemas and changes nothing else; derived contexts, which it does
+/// not validate, are validated all the same.
+#[test]
+fn trusted_input_gives_the_same_rows_without_looking_schemas_up() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(Format::Enriched, 1_500_000, &folder.path().join("enriched"));
+    shred(folder.path(), "enriched", "full", options(2));
+    let trusted = |name: &str, resolver: String| {
+        let mut options = options(2);
+        options.shred.validation = Validation::Trusted;
+        ShredJob {
+            input: text(&folder.path().join("enriched")),
+            output: text(&folder.path().join(name).join("good")),
+            bad: text(&folder.path().join(name).join("bad")),
+            resolver,
+            options,
+        }
+        .run()
+        .expect("shred")
+        .shred
+        .expect("counts")
+    };
+    trusted("trusted", support::fixtures_resolver());
+    assert_eq!(
+        all_lines(&folder.path().join("full")),
+        all_lines(&folder.path().join("trusted"))
+    );
+
+    // without the shop's schemas only the derived contexts fail
+    let nowhere = support::fixtures_resolver().replace("fixtures/registry", "fixtures/quickstart");
+    let counts = trusted("nowhere", nowhere);
+    assert_eq!((counts.good, counts.bad), (0, counts.lines));
+    let bad = &all_lines(&folder.path().join("nowhere"))["bad"];
+    let missing = |schema: &str| {
+        bad.iter()
+            .filter(|row| row.contains(&format!("key iglu:com.camonica.shop/{schema}/")))
+            .count()
+    };
+    assert!(missing("device") > 500);
+    assert_eq!(
+        (missing("page"), missing("session"), missing("link_click")),
+        (0, 0, 0)
+    );
 }

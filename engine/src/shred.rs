@@ -17,6 +17,7 @@ use crate::json::{self, Value};
 use crate::text::jackson::{self, Style};
 use crate::text::joda;
 
+pub use atomic::Widths;
 pub use columns::Columns;
 
 /// Folder of the atomic lines below the shredded output.
@@ -38,6 +39,51 @@ pub enum RowKind<'k> {
     Key(&'k SchemaKey),
 }
 
+/// What is the same for all lines of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShredRules {
+    /// Whether JSONs are validated once more.
+    pub validation: Validation,
+    /// How wide the text columns of the atomic table are.
+    pub widths: Widths,
+}
+
+/// Whether JSONs that enrichment has validated are validated once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Validation {
+    /// All of them, as the reference does: a registry that cannot be reached makes bad rows.
+    #[default]
+    Full,
+    /// Only derived contexts, which enrichment does not validate. For lines that this engine has just written: an unstruct
+    /// event or context of the right form is taken as valid and its schema is not looked up.
+    Trusted,
+}
+
+/// The type of a shredded JSON.
+#[derive(Debug)]
+enum EntityType {
+    /// Its schema was looked up and found it valid.
+    Validated(Arc<SchemaEntry>),
+    /// Its word was taken.
+    Trusted(SchemaKey),
+}
+
+impl EntityType {
+    fn key(&self) -> &SchemaKey {
+        match self {
+            Self::Validated(schema) => &schema.key,
+            Self::Trusted(key) => key,
+        }
+    }
+
+    fn kind(&self) -> RowKind<'_> {
+        match self {
+            Self::Validated(schema) => RowKind::Schema(schema),
+            Self::Trusted(key) => RowKind::Key(key),
+        }
+    }
+}
+
 /// Takes the rows of events.
 pub trait ShreddedRows {
     /// The buffer to which one more row of this kind is appended, line feed included.
@@ -57,9 +103,9 @@ pub struct ShreddedEvent<'l> {
     pub collector_tstamp: &'l str,
     /// Column `etl_tstamp` in milliseconds since the epoch.
     pub etl_tstamp_ms: i64,
-    unstruct_event: Option<(Value<'l>, Arc<SchemaEntry>)>,
-    contexts: Option<(Value<'l>, Vec<Arc<SchemaEntry>>)>,
-    derived_contexts: Option<(Value<'l>, Vec<Arc<SchemaEntry>>)>,
+    unstruct_event: Option<(Value<'l>, EntityType)>,
+    contexts: Option<(Value<'l>, Vec<EntityType>)>,
+    derived_contexts: Option<(Value<'l>, Vec<EntityType>)>,
 }
 
 /// Checks a line (without terminator) and validates its JSONs; `columns` is left filled for
@@ -71,6 +117,7 @@ pub struct ShreddedEvent<'l> {
 pub fn shred_line<'l>(
     line: &'l str,
     resolver: &Resolver,
+    validation: Validation,
     columns: &mut Columns,
 ) -> Result<ShreddedEvent<'l>, Vec<Message>> {
     columns.split(line);
@@ -111,22 +158,40 @@ pub fn shred_line<'l>(
     };
 
     let mut errors = Vec::new();
+    let is_trusted = validation == Validation::Trusted;
     let unstruct_event = take_apart(
         "ue_properties",
         column(Field::UnstructEvent),
         &mut errors,
-        |value| self_describing::validate_unstruct_event(resolver, value).map(|sd| sd.schema),
+        |value| match trusted_event(value).filter(|_| is_trusted) {
+            Some(key) => Ok(EntityType::Trusted(key)),
+            None => self_describing::validate_unstruct_event(resolver, value)
+                .map(|event| EntityType::Validated(event.schema)),
+        },
     );
-    let contexts_of = |value: &Value<'l>| {
-        self_describing::validate_contexts(resolver, value)
-            .map(|contexts| contexts.into_iter().map(|sd| sd.schema).collect())
+    let validated_contexts = |value: &Value<'l>| {
+        self_describing::validate_contexts(resolver, value).map(|contexts| {
+            contexts
+                .into_iter()
+                .map(|context| EntityType::Validated(context.schema))
+                .collect()
+        })
     };
-    let contexts = take_apart("context", column(Field::Contexts), &mut errors, contexts_of);
+    let contexts =
+        take_apart(
+            "context",
+            column(Field::Contexts),
+            &mut errors,
+            |value| match trusted_contexts(value).filter(|_| is_trusted) {
+                Some(keys) => Ok(keys.into_iter().map(EntityType::Trusted).collect()),
+                None => validated_contexts(value),
+            },
+        );
     let derived_contexts = take_apart(
         "derived_contexts",
         column(Field::DerivedContexts),
         &mut errors,
-        contexts_of,
+        validated_contexts,
     );
     if !errors.is_empty() {
         return Err(errors);
@@ -144,11 +209,12 @@ pub fn shred_line<'l>(
 }
 
 impl ShreddedEvent<'_> {
-    /// Prints all rows of the event; `columns` must still describe its line. A synthetic duplicate gets
-    /// `new_event_id` everywhere and one more row that names the id it came with.
+    /// Prints all rows of the event; `columns` must still describe its line. Text columns are cut to `widths`. A synthetic
+    /// duplicate gets `new_event_id` everywhere and one more row that names the id it came with.
     pub fn write(
         &self,
         columns: &Columns,
+        widths: Widths,
         new_event_id: Option<&str>,
         rows: &mut impl ShreddedRows,
     ) {
@@ -156,29 +222,25 @@ impl ShreddedEvent<'_> {
             root_id: new_event_id.unwrap_or(self.event_id),
             root_tstamp: self.collector_tstamp,
         };
-        atomic::write_atomic_line(self.line, columns, new_event_id, rows.row(RowKind::Atomic));
-        if let Some((envelope, schema)) = &self.unstruct_event
+        atomic::write_atomic_line(
+            self.line,
+            columns,
+            widths,
+            new_event_id,
+            rows.row(RowKind::Atomic),
+        );
+        if let Some((envelope, entity)) = &self.unstruct_event
             && let Some(event) = envelope.get("data")
         {
-            entity::write_entity(
-                event,
-                &schema.key,
-                hierarchy,
-                rows.row(RowKind::Schema(schema)),
-            );
+            entity::write_entity(event, entity.key(), hierarchy, rows.row(entity.kind()));
         }
-        for (envelope, schemas) in self.contexts.iter().chain(&self.derived_contexts) {
+        for (envelope, entities) in self.contexts.iter().chain(&self.derived_contexts) {
             let contexts = envelope
                 .get("data")
                 .and_then(Value::as_array)
                 .unwrap_or_default();
-            for (context, schema) in contexts.iter().zip(schemas) {
-                entity::write_entity(
-                    context,
-                    &schema.key,
-                    hierarchy,
-                    rows.row(RowKind::Schema(schema)),
-                );
+            for (context, entity) in contexts.iter().zip(entities) {
+                entity::write_entity(context, entity.key(), hierarchy, rows.row(entity.kind()));
             }
         }
         if new_event_id.is_some() {
@@ -186,6 +248,36 @@ impl ShreddedEvent<'_> {
             entity::write_duplicate(self.event_id, hierarchy, rows.row(RowKind::Key(key)));
         }
     }
+}
+
+/// The key of the event in an `unstruct_event` envelope of the right form; anything else is left to validation.
+fn trusted_event(envelope: &Value<'_>) -> Option<SchemaKey> {
+    let (key, data) = parts(envelope)?;
+    self_describing::UNSTRUCT_EVENT
+        .matches(&key)
+        .then(|| parts(data).map(|(key, _)| key))?
+}
+
+/// The keys of the contexts in a `contexts` envelope of the right form.
+fn trusted_contexts(envelope: &Value<'_>) -> Option<Vec<SchemaKey>> {
+    let (key, data) = parts(envelope)?;
+    let contexts = data
+        .as_array()
+        .filter(|_| self_describing::CONTEXTS.matches(&key))?;
+    contexts
+        .iter()
+        .map(|context| parts(context).map(|(key, _)| key))
+        .collect()
+}
+
+/// Key and data of an object that has these two members and no other.
+fn parts<'v, 'l>(value: &'v Value<'l>) -> Option<(SchemaKey, &'v Value<'l>)> {
+    let members = value.as_object().filter(|members| members.len() == 2)?;
+    let key = SchemaKey::parse(value.get("schema")?.as_str()?)?;
+    members
+        .iter()
+        .find(|(name, _)| name == "data")
+        .map(|(_, data)| (key, data))
 }
 
 /// Parses one JSON column and validates it; an absent column is an empty part.

@@ -17,7 +17,7 @@ use engine::iglu::Resolver;
 use engine::input::lines::Lines;
 use engine::input::{Chunk, ChunkReader, Codec, Framing, InputObject, Limits, decode_utf8};
 use engine::job::record::{RecordKernel, RecordOutput, RecordPlace};
-use engine::shred::{Columns, RowKind, ShreddedRows, shred_line};
+use engine::shred::{Columns, RowKind, ShreddedRows, Validation, Widths, shred_line};
 use engine::store::{Location, ObjectEntry};
 use engine::text::ids::RunKey;
 
@@ -161,7 +161,7 @@ impl ShreddedRows for Rows {
 pub fn shred(line: &[u8]) {
     let text = decode_utf8(line);
     let mut columns = Columns::default();
-    let event = match shred_line(&text, &RESOLVER, &mut columns) {
+    let event = match shred_line(&text, &RESOLVER, Validation::Full, &mut columns) {
         Ok(event) => event,
         Err(errors) => {
             assert!(!errors.is_empty());
@@ -172,7 +172,7 @@ pub fn shred(line: &[u8]) {
     };
     for new_event_id in [None, Some(EVENT_ID)] {
         let mut rows = Rows::default();
-        event.write(&columns, new_event_id, &mut rows);
+        event.write(&columns, Widths::Redshift, new_event_id, &mut rows);
         assert_eq!(rows.atomic_rows, 1);
         let feeds = rows.atomic.iter().filter(|&&byte| byte == b'\n').count();
         assert!(

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::enrich::EnrichSource;
-use super::shared::SharedArguments;
+use super::shared::{SharedArguments, ShredRuleArguments};
 use crate::error::Result;
-use crate::job::{EtlJob, JobReport};
+use crate::job::{EtlJob, JobOptions, JobReport};
 
 /// Options of `etl`.
 #[derive(Debug, Args)]
@@ -29,6 +29,8 @@ pub struct EtlArguments {
     #[arg(long)]
     pub shredded_bad_folder: String,
     #[command(flatten)]
+    rules: ShredRuleArguments,
+    #[command(flatten)]
     shared: SharedArguments,
 }
 
@@ -51,7 +53,10 @@ impl EtlArguments {
             resolver,
             etl_tstamp_ms: self.source.etl_timestamp,
             v_etl: self.source.etl_version.clone(),
-            options: self.shared.job_options()?,
+            options: JobOptions {
+                shred: self.rules.rules(),
+                ..self.shared.job_options()?
+            },
         }
         .run()
     }

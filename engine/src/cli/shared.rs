@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::job::JobOptions;
 use crate::job::options::{ShowProgress, parse_size};
 use crate::output::Compression;
+use crate::shred::{ShredRules, Validation, Widths};
 use crate::store::{Encryption, StoreSettings};
 
 /// Options of ours; none is needed.
@@ -61,6 +62,44 @@ pub struct SharedArguments {
     /// Encrypt with this KMS key instead (SSE-KMS)
     #[arg(long, requires = "encrypted")]
     pub kms_key_id: Option<String>,
+}
+
+/// Options of the shred half.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine options")]
+pub struct ShredRuleArguments {
+    /// Take unstruct events and contexts as valid: only for events that this engine has just enriched
+    #[arg(long)]
+    pub trusted_input: bool,
+    /// The table whose text widths the atomic columns are cut to
+    #[arg(long, value_enum, default_value = "redshift")]
+    pub column_widths: WidthsName,
+}
+
+/// Names of tables.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum WidthsName {
+    /// Table 0.10.0, as the reference
+    Redshift,
+    /// Table 0.7.0, narrower in ten columns
+    Postgresql,
+}
+
+impl ShredRuleArguments {
+    /// The rules.
+    pub fn rules(&self) -> ShredRules {
+        ShredRules {
+            validation: if self.trusted_input {
+                Validation::Trusted
+            } else {
+                Validation::Full
+            },
+            widths: match self.column_widths {
+                WidthsName::Redshift => Widths::Redshift,
+                WidthsName::Postgresql => Widths::Postgres,
+            },
+        }
+    }
 }
 
 /// Names of compressions.

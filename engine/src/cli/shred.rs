@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::document;
-use super::shared::SharedArguments;
+use super::shared::{SharedArguments, ShredRuleArguments};
 use crate::error::{Error, Result};
-use crate::job::{JobReport, ShredJob};
+use crate::job::{JobOptions, JobReport, ShredJob};
 
 /// Options of `shred`.
 #[derive(Debug, Args)]
@@ -31,6 +31,8 @@ pub struct ShredArguments {
     /// Item of the processing manifest
     #[arg(long)]
     pub item_id: Option<String>,
+    #[command(flatten)]
+    rules: ShredRuleArguments,
     #[command(flatten)]
     shared: SharedArguments,
 }
@@ -84,7 +86,10 @@ impl ShredArguments {
             output: self.output_folder.clone(),
             bad: self.bad_folder.clone(),
             resolver: document::read("--iglu-config", &self.iglu_config)?,
-            options: self.shared.job_options()?,
+            options: JobOptions {
+                shred: self.rules.rules(),
+                ..self.shared.job_options()?
+            },
         }
         .run()
     }

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exec::spill::SpillArea;
 use crate::exec::{self, progress};
 use crate::output::Compression;
+use crate::shred::ShredRules;
 use crate::store::{Location, Store, StoreSettings};
 use crate::text::ids::RunKey;
 use crate::text::time::format_iso_millis;
@@ -59,6 +60,8 @@ pub struct JobOptions {
     pub failure_tstamp_ms: Option<i64>,
     /// Whether damaged input objects are counted and left, instead of ending the job.
     pub skip_corrupt: bool,
+    /// Rules of the shred half.
+    pub shred: ShredRules,
     /// Whether progress is shown.
     pub progress: ShowProgress,
     /// Set to stop the job.
@@ -78,6 +81,7 @@ impl Default for JobOptions {
             log_folder: None,
             failure_tstamp_ms: None,
             skip_corrupt: false,
+            shred: ShredRules::default(),
             progress: ShowProgress::Never,
             cancel: Arc::default(),
         }

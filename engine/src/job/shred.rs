@@ -285,7 +285,12 @@ impl<'j> Stage<'j> {
         for line in chunk.lines() {
             worker.counts.lines += 1;
             let text = decode_utf8(line.bytes);
-            match shred_line(&text, self.resolver, &mut worker.columns) {
+            match shred_line(
+                &text,
+                self.resolver,
+                self.job.options.shred.validation,
+                &mut worker.columns,
+            ) {
                 Ok(event) if self.candidates.contains(event.event_id.as_bytes()) => {
                     let place = Place {
                         object: chunk.object,
@@ -301,7 +306,12 @@ impl<'j> Stage<'j> {
                 }
                 Ok(event) => {
                     worker.counts.good += 1;
-                    event.write(&worker.columns, None, &mut worker.rows);
+                    event.write(
+                        &worker.columns,
+                        self.job.options.shred.widths,
+                        None,
+                        &mut worker.rows,
+                    );
                 }
                 Err(errors) => worker.bad_row(&text, &errors, &self.failure_tstamp),
             }
@@ -374,11 +384,17 @@ impl<'j> Stage<'j> {
             resolved.line.line.unpack()?,
             resolved.new_event_id.as_deref(),
         );
-        match shred_line(&line, self.resolver, &mut worker.columns) {
+        let rules = self.job.options.shred;
+        match shred_line(&line, self.resolver, rules.validation, &mut worker.columns) {
             Ok(event) => {
                 worker.counts.good += 1;
                 worker.counts.synthetic_duplicates += u64::from(new_event_id.is_some());
-                event.write(&worker.columns, new_event_id, &mut worker.rows);
+                event.write(
+                    &worker.columns,
+                    rules.widths,
+                    new_event_id,
+                    &mut worker.rows,
+                );
             }
             Err(errors) => worker.bad_row(&line, &errors, &self.failure_tstamp),
         }

@@ -13,16 +13,55 @@ const JSON_COLUMNS: [usize; 3] = [
     Field::DerivedContexts as usize,
 ];
 
+/// How wide the text columns of the table `atomic.events` are, for which lines are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Widths {
+    /// Redshift, table 0.10.0; what the reference always cuts to.
+    #[default]
+    Redshift,
+    /// PostgreSQL, table 0.7.0, which is narrower in ten columns: a longer text would make the whole load fail.
+    Postgres,
+}
+
+/// Columns of PostgreSQL's table that are narrower than Redshift's.
+const POSTGRES: [(Field, usize); 10] = [
+    (Field::UserIpaddress, 45),
+    (Field::UserFingerprint, 50),
+    (Field::DomainUserid, 36),
+    (Field::NetworkUserid, 38),
+    (Field::IpOrganization, 100),
+    (Field::IpDomain, 100),
+    (Field::SeLabel, 1000),
+    (Field::OsTimezone, 50),
+    (Field::RefrDomainUserid, 36),
+    (Field::DomainSessionid, 36),
+];
+
 /// Greatest length of each column in UTF-16 units; columns that are not cut have `usize::MAX`.
-fn limits() -> &'static [usize; FIELD_COUNT] {
-    static LIMITS: OnceLock<[usize; FIELD_COUNT]> = OnceLock::new();
-    LIMITS.get_or_init(|| {
-        let mut limits = [usize::MAX; FIELD_COUNT];
-        for field in Field::ALL {
-            limits[field as usize] = field.max_length().map_or(usize::MAX, usize::from);
+type Limits = [usize; FIELD_COUNT];
+
+impl Widths {
+    fn limits(self) -> &'static Limits {
+        static REDSHIFT: OnceLock<Limits> = OnceLock::new();
+        static NARROWER: OnceLock<Limits> = OnceLock::new();
+        let redshift = REDSHIFT.get_or_init(|| {
+            let mut limits = [usize::MAX; FIELD_COUNT];
+            for field in Field::ALL {
+                limits[field as usize] = field.max_length().map_or(usize::MAX, usize::from);
+            }
+            limits
+        });
+        match self {
+            Self::Redshift => redshift,
+            Self::Postgres => NARROWER.get_or_init(|| {
+                let mut limits = *redshift;
+                for (field, limit) in POSTGRES {
+                    limits[field as usize] = limit;
+                }
+                limits
+            }),
         }
-        limits
-    })
+    }
 }
 
 /// Appends the atomic line and a line feed: at least 128 columns, columns beyond the 131st of the
@@ -30,11 +69,12 @@ fn limits() -> &'static [usize; FIELD_COUNT] {
 pub fn write_atomic_line(
     line: &str,
     columns: &Columns,
+    widths: Widths,
     new_event_id: Option<&str>,
     out: &mut Vec<u8>,
 ) {
     out.reserve(line.len() + FIELD_COUNT);
-    let limits = limits();
+    let limits = widths.limits();
     // Runs of columns that need no change are copied in one piece.
     let mut run_start = 0;
     let mut is_first = true;
@@ -113,11 +153,15 @@ mod tests {
     use super::*;
 
     fn atomic(cells: &[&str], new_id: Option<&str>) -> Vec<String> {
+        atomic_for(Widths::Redshift, cells, new_id)
+    }
+
+    fn atomic_for(widths: Widths, cells: &[&str], new_id: Option<&str>) -> Vec<String> {
         let line = cells.join("\t");
         let mut columns = Columns::default();
         columns.split(&line);
         let mut out = Vec::new();
-        write_atomic_line(&line, &columns, new_id, &mut out);
+        write_atomic_line(&line, &columns, widths, new_id, &mut out);
         let text = String::from_utf8(out).unwrap();
         text.strip_suffix('\n')
             .unwrap()
@@ -162,6 +206,33 @@ mod tests {
         assert_eq!(atomic[0].len(), 255);
         assert_eq!(atomic[6], "new");
         assert_eq!(atomic.len(), 128);
+    }
+
+    #[test]
+    fn postgres_is_narrower_in_ten_columns() {
+        let long = "x".repeat(5000);
+        let cells = vec![long.as_str(); 131];
+        let redshift = atomic_for(Widths::Redshift, &cells, None);
+        let postgres = atomic_for(Widths::Postgres, &cells, None);
+        let narrower: Vec<(usize, usize)> = redshift
+            .iter()
+            .zip(&postgres)
+            .filter(|(r, p)| r != p)
+            .map(|(r, p)| (r.len(), p.len()))
+            .collect();
+        let expected = [
+            (128, 45),
+            (128, 50),
+            (128, 36),
+            (128, 38),
+            (128, 100),
+            (128, 100),
+            (4096, 1000),
+            (255, 50),
+            (128, 36),
+            (128, 36),
+        ];
+        assert_eq!(narrower, expected);
     }
 
     #[test]
