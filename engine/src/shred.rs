@@ -163,7 +163,7 @@ pub fn shred_line<'l>(
         "ue_properties",
         column(Field::UnstructEvent),
         &mut errors,
-        |value| match trusted_event(value).filter(|_| is_trusted) {
+        |value| match is_trusted.then(|| trusted_event(value)).flatten() {
             Some(key) => Ok(EntityType::Trusted(key)),
             None => self_describing::validate_unstruct_event(resolver, value)
                 .map(|event| EntityType::Validated(event.schema)),
@@ -182,7 +182,7 @@ pub fn shred_line<'l>(
             "context",
             column(Field::Contexts),
             &mut errors,
-            |value| match trusted_contexts(value).filter(|_| is_trusted) {
+            |value| match is_trusted.then(|| trusted_contexts(value)).flatten() {
                 Some(keys) => Ok(keys.into_iter().map(EntityType::Trusted).collect()),
                 None => validated_contexts(value),
             },
