@@ -74,9 +74,6 @@ pub struct CamonicaSettings {
     pub spill_directories: Vec<PathBuf>,
 }
 
-/// Keys below `aws.emr` and elsewhere that have an effect only on a cluster.
-const CLUSTER_KEYS: [&str; 3] = ["aws.emr", "enrich.versions", "storage.versions"];
-
 impl Config {
     /// Reads the file at `path` (`-`: standard input).
     ///
@@ -204,11 +201,6 @@ impl Config {
     /// Whether bad rows of unexpected errors go to the errors folder.
     pub fn errors_apart(&self) -> bool {
         self.continue_on_unexpected_error && self.enriched.errors.is_some()
-    }
-
-    /// Keys that were given and have no effect without a cluster.
-    pub fn cluster_keys() -> &'static [&'static str] {
-        &CLUSTER_KEYS
     }
 
     /// Two folders of a run may neither be the same nor lie in each other: one step would take the other's files.
