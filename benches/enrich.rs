@@ -13,7 +13,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use engine::adapter;
 use engine::collector::{CollectorFormat, Parsed};
-use engine::enrichment::{EnrichSettings, Enricher, EnrichmentConfigs};
+use engine::enrichment::{EnrichSettings, Enricher, EnrichmentConfigs, Environment};
 use engine::iglu::Resolver;
 use engine::job::record::{RecordKernel, RecordOutput, RecordPlace};
 use engine::text::ids::RunKey;
@@ -27,8 +27,13 @@ fn enricher(resolver: &Arc<Resolver>) -> Enricher {
         v_etl: "camonica-bench".into(),
         etl_tstamp_ms: support::ETL_MS as i64,
     };
-    Enricher::new(Arc::clone(resolver), settings, EnrichmentConfigs::default())
-        .expect("an enricher")
+    Enricher::new(
+        Arc::clone(resolver),
+        settings,
+        EnrichmentConfigs::default(),
+        &Environment::default(),
+    )
+    .expect("an enricher")
 }
 
 fn format() -> CollectorFormat {

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use base64::Engine;
+use engine::enrichment::Environment;
 use engine::enrichment::config::EnrichmentConfigs;
 use engine::enrichment::registry::KNOWN;
 use engine::event::fields::Field;
@@ -238,6 +239,7 @@ fn run(
         errors: None,
         enrichments: EnrichmentConfigs::from_json(&kept.to_string())
             .map_err(|error| error.to_string())?,
+        environment: Environment::default(),
         resolver,
         etl_tstamp_ms: case["etl_tstamp_ms"].as_i64().unwrap_or_default(),
         v_etl: Some("spark-1.15.0-common-0.34.0".to_owned()),

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use engine::enrichment::Environment;
 use engine::enrichment::config::EnrichmentConfigs;
 use engine::job::{EnrichJob, EtlJob, JobOptions, JobReport, ShredJob};
 use engine::output::Compression;
@@ -58,6 +59,7 @@ fn enrich(folder: &Path, format: &str, output: &str, options: JobOptions) -> Job
         bad: text(&folder.join(output).join("bad")),
         errors: None,
         enrichments: EnrichmentConfigs::default(),
+        environment: Environment::default(),
         resolver: support::fixtures_resolver(),
         etl_tstamp_ms: 1_532_476_800_000,
         v_etl: None,
@@ -212,6 +214,7 @@ fn etl_equals_enrich_and_shred() {
         shredded: path("etl/shredded/good"),
         shredded_bad: path("etl/shredded/bad"),
         enrichments: EnrichmentConfigs::default(),
+        environment: Environment::default(),
         resolver: support::fixtures_resolver(),
         etl_tstamp_ms: 1_532_476_800_000,
         v_etl: None,
@@ -272,6 +275,7 @@ fn unexpected_errors_go_to_their_own_folder_where_one_is_named() {
         bad: self::text(&folder.path().join(name).join("bad")),
         errors: errors.then(|| self::text(&folder.path().join(name).join("errors"))),
         enrichments: EnrichmentConfigs::default(),
+        environment: Environment::default(),
         resolver: support::fixtures_resolver(),
         etl_tstamp_ms: 0,
         v_etl: None,

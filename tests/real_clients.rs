@@ -33,6 +33,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use engine::enrichment::Environment;
 use engine::enrichment::config::EnrichmentConfigs;
 use engine::job::report::EnrichCounts;
 use engine::job::{EnrichJob, JobOptions, ShredJob};
@@ -275,6 +276,7 @@ fn enrich(folder: &Path) -> EnrichCounts {
         bad: text(&folder.join("enriched/bad")),
         errors: None,
         enrichments: EnrichmentConfigs::default(),
+        environment: Environment::default(),
         resolver: support::fixtures_resolver(),
         etl_tstamp_ms: ETL_TSTAMP_MS,
         v_etl: Some(V_ETL.into()),

@@ -13,10 +13,13 @@ pub mod codes;
 mod collector_fields;
 pub mod config;
 pub mod cross_domain;
+pub mod databases;
 pub mod derived_contexts;
 pub mod draft;
+pub mod environment;
 pub mod failures;
 pub mod json_fields;
+pub mod lookup;
 pub mod page_uri;
 pub mod registry;
 pub mod schema_check;
@@ -33,7 +36,8 @@ use crate::text::time::format_tstamp;
 
 pub use config::EnrichmentConfigs;
 pub use draft::Draft;
-pub use failures::{EnrichFailure, Unexpected};
+pub use environment::Environment;
+pub use failures::{EnrichFailure, Interrupt, Unexpected};
 
 use failures::FailureStep;
 use json_fields::DecodedJsons;
@@ -66,8 +70,9 @@ impl Enricher {
         resolver: Arc<Resolver>,
         settings: EnrichSettings,
         configs: EnrichmentConfigs,
+        environment: &Environment,
     ) -> Result<Self> {
-        let enrichments = configs.build(&resolver)?;
+        let enrichments = configs.build(&resolver, environment)?;
         Ok(Self::with_enrichments(resolver, settings, enrichments))
     }
 
@@ -89,13 +94,18 @@ impl Enricher {
     ///
     /// # Errors
     /// The texts of a bad row; [`EnrichFailure::Unexpected`] costs all events of the record.
+    ///
+    /// With a `session` no service is waited for: [`EnrichFailure::Pending`] says that it has new
+    /// questions. Without one, services are asked on the spot.
     pub fn enrich(
         &self,
         raw: &RawEvent,
         event_id: String,
+        session: Option<&lookup::Session>,
     ) -> std::result::Result<EnrichedEvent, EnrichFailure> {
         let decoded = DecodedJsons::new(&raw.parameters);
         let mut draft = Draft::new(raw);
+        draft.session = session;
         self.run_steps(&mut draft, &decoded, event_id)?;
         if draft.failures.is_empty() {
             Ok(draft.event)
@@ -104,13 +114,18 @@ impl Enricher {
         }
     }
 
+    /// The caches of the enrichments, by the names of these.
+    pub fn caches(&self) -> Vec<(&'static str, lookup::CacheStatistics)> {
+        self.enrichments.caches()
+    }
+
     /// All steps in their order.
     fn run_steps<'e>(
         &self,
         draft: &mut Draft<'e>,
         decoded: &'e DecodedJsons,
         event_id: String,
-    ) -> std::result::Result<(), Unexpected> {
+    ) -> std::result::Result<(), Interrupt> {
         let run = |stage: Stage, draft: &mut Draft<'e>| self.enrichments.run(stage, draft);
 
         collector_fields::set(draft, event_id, &self.v_etl, &self.etl_tstamp);

@@ -10,6 +10,7 @@
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod parse;
+pub mod path;
 pub mod print;
 mod scan;
 

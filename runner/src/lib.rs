@@ -17,11 +17,13 @@
 //! The runner never looks into an event: it calls [`engine::job`] and [`engine::store`] only. Moves of objects delete a
 //! source only after its copy was verified ([`transfer`]).
 
+pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod failure;
 pub mod journal;
 pub mod lock;
+pub mod objects;
 pub mod plan;
 pub mod run;
 pub mod step;

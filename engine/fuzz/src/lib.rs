@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use engine::adapter::raw_event::RawEvent;
 use engine::collector::CollectorFormat;
-use engine::enrichment::{EnrichFailure, EnrichSettings, Enricher, EnrichmentConfigs};
+use engine::enrichment::{EnrichFailure, EnrichSettings, Enricher, EnrichmentConfigs, Environment};
 use engine::event::bad_row::write_bad_row;
 use engine::event::fields::FIELD_COUNT;
 use engine::iglu::Resolver;
@@ -40,6 +40,7 @@ static ENRICHER: LazyLock<Enricher> = LazyLock::new(|| {
         Arc::clone(&RESOLVER),
         settings,
         EnrichmentConfigs::default(),
+        &Environment::default(),
     ) {
         Ok(enricher) => enricher,
         Err(error) => panic!("{error}"),
@@ -120,7 +121,7 @@ fn assert_columns(line: &[u8]) {
 
 /// Enriches one raw event: a line of all columns, or messages.
 pub fn enrich_raw_event(raw: &RawEvent) {
-    match ENRICHER.enrich(raw, EVENT_ID.to_owned()) {
+    match ENRICHER.enrich(raw, EVENT_ID.to_owned(), None) {
         Ok(event) => {
             let mut line = Vec::new();
             event.write_tsv(&mut line);
@@ -129,6 +130,7 @@ pub fn enrich_raw_event(raw: &RawEvent) {
             assert!(lines.next().is_none(), "{}", line.escape_ascii());
         }
         Err(EnrichFailure::Rejected(messages)) => assert!(!messages.is_empty()),
+        Err(EnrichFailure::Pending) => panic!("a question without a session"),
         Err(EnrichFailure::Unexpected(message)) => assert!(!message.is_empty()),
     }
 }

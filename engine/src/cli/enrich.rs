@@ -1,9 +1,12 @@
 //! `camonica-engine enrich`: the options of Spark Enrich's `EnrichJob`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::document;
 use super::shared::SharedArguments;
+use crate::enrichment::Environment;
 use crate::enrichment::config::EnrichmentConfigs;
 use crate::error::Result;
 use crate::job::{EnrichJob, JobReport};
@@ -48,6 +51,10 @@ pub struct EnrichSource {
     /// Value of column v_etl [default: this engine's name and version]
     #[arg(long)]
     pub etl_version: Option<String>,
+    /// Folder of look-up files of the known names: regexes.yaml, referers.json, browsers.json, operating_systems.json,
+    /// MaxMind databases, IAB lists
+    #[arg(long, value_name = "DIR")]
+    pub enrichment_data: Option<PathBuf>,
     /// Keep bad rows of unexpected errors apart, in the errors folder
     #[arg(long)]
     pub continue_on_unexpected_error: bool,
@@ -72,6 +79,16 @@ impl EnrichSource {
         };
         Ok((resolver, enrichments))
     }
+
+    /// What enrichments may need beside their configurations.
+    pub fn environment(&self) -> Environment {
+        let mut environment = Environment::default();
+        environment
+            .databases
+            .folder
+            .clone_from(&self.enrichment_data);
+        environment
+    }
 }
 
 impl EnrichArguments {
@@ -88,6 +105,7 @@ impl EnrichArguments {
             bad: self.bad_folder.clone(),
             errors: self.errors_folder.clone(),
             enrichments,
+            environment: self.source.environment(),
             resolver,
             etl_tstamp_ms: self.source.etl_timestamp,
             v_etl: self.source.etl_version.clone(),

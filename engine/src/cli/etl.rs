@@ -50,6 +50,7 @@ impl EtlArguments {
             shredded: self.shredded_folder.clone(),
             shredded_bad: self.shredded_bad_folder.clone(),
             enrichments,
+            environment: self.source.environment(),
             resolver,
             etl_tstamp_ms: self.source.etl_timestamp,
             v_etl: self.source.etl_version.clone(),

@@ -15,6 +15,7 @@ use crate::json::{self, Value};
 use crate::text::base64;
 use crate::text::jackson::{self, Style};
 
+use super::environment::Environment;
 use super::registry::{Enrichments, KNOWN, Known};
 
 /// Name of the option in the texts of failures.
@@ -110,16 +111,25 @@ impl EnrichmentConfigs {
     ///
     /// # Errors
     /// `Config` with everything that is wrong.
-    pub(super) fn build(&self, resolver: &Resolver) -> Result<Enrichments> {
-        self.build_from(resolver, &KNOWN)
+    pub(super) fn build(
+        &self,
+        resolver: &Resolver,
+        environment: &Environment,
+    ) -> Result<Enrichments> {
+        self.build_from(resolver, environment, &KNOWN)
     }
 
-    fn build_from(&self, resolver: &Resolver, known: &[Known]) -> Result<Enrichments> {
+    fn build_from(
+        &self,
+        resolver: &Resolver,
+        environment: &Environment,
+        known: &[Known],
+    ) -> Result<Enrichments> {
         let mut enrichments = Enrichments::default();
         let (mut missing, mut failures) = (Vec::new(), Vec::new());
         for (known, config) in self.validate(resolver, known)? {
             match known.build {
-                Some(build) => match build(&config) {
+                Some(build) => match build(&config, environment) {
                     // of two configurations of one name the later one wins
                     Ok(enrichment) => enrichments.insert(known.stage, enrichment),
                     Err(texts) => failures.extend(texts.iter().map(|t| plain(t))),

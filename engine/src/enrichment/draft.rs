@@ -8,6 +8,7 @@ use crate::text::querystring::NameValuePairs;
 
 use super::derived_contexts::DerivedContexts;
 use super::failures::Failures;
+use super::lookup::Session;
 
 /// Room for the values of an ordinary event; a larger one makes its buffer grow.
 const VALUES_CAPACITY: usize = 2048;
@@ -35,6 +36,10 @@ pub struct Draft<'e> {
     pub unstruct_event: Option<Value<'e>>,
     /// Contexts that the enrichments made so far.
     pub derived_contexts: DerivedContexts,
+    /// Column `pii`, which the enriched TSV does not have: what the pseudonymisation replaced.
+    pub pii: Option<String>,
+    /// Questions and answers of this event's chunk; without it services are asked on the spot.
+    pub session: Option<&'e Session>,
 }
 
 /// Times of an event, in milliseconds since the epoch.
@@ -62,6 +67,8 @@ impl<'e> Draft<'e> {
             contexts: None,
             unstruct_event: None,
             derived_contexts: DerivedContexts::default(),
+            pii: None,
+            session: None,
         }
     }
 

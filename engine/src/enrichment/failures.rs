@@ -94,15 +94,42 @@ impl Failures {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unexpected(pub String);
 
+/// Why the steps of an event stopped before their end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interrupt {
+    /// The record is lost.
+    Unexpected(Unexpected),
+    /// A question to a service has no answer yet. It is noted in the
+    /// [`Session`](super::lookup::Session); once it is answered, the event is enriched anew.
+    Pending,
+}
+
+impl From<Unexpected> for Interrupt {
+    fn from(unexpected: Unexpected) -> Self {
+        Self::Unexpected(unexpected)
+    }
+}
+
 /// Why there is no enriched event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnrichFailure {
+    /// Questions to services are open: ask them, then enrich the whole record anew.
+    Pending,
     /// The event is bad: the texts of its bad row, in order. Other events of the record are not
     /// concerned.
     Rejected(Vec<String>),
     /// The record is bad: all its events are lost, also those that are enriched already, and it
     /// becomes one bad row with this one text.
     Unexpected(String),
+}
+
+impl From<Interrupt> for EnrichFailure {
+    fn from(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Unexpected(unexpected) => unexpected.into(),
+            Interrupt::Pending => Self::Pending,
+        }
+    }
 }
 
 impl From<Unexpected> for EnrichFailure {

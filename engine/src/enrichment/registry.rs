@@ -9,7 +9,9 @@ use crate::iglu::SchemaCriterion;
 
 use super::config::EnrichmentConfig;
 use super::draft::Draft;
-use super::failures::Unexpected;
+use super::environment::Environment;
+use super::failures::Interrupt;
+use super::lookup::CacheStatistics;
 
 /// The places of the configurable enrichments, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,13 +59,19 @@ pub trait Enrichment: std::fmt::Debug + Send + Sync {
     /// [`Draft::failures`], under the enrichment's own step.
     ///
     /// # Errors
-    /// Only for what the reference throws instead of returning: it costs the whole record.
-    fn apply(&self, draft: &mut Draft<'_>) -> Result<(), Unexpected>;
+    /// `Unexpected` only for what the reference throws instead of returning: it costs the whole
+    /// record. `Pending` where a service has to be asked first.
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<(), Interrupt>;
+
+    /// How often its cache had the answer, where it has one.
+    fn cache(&self) -> Option<CacheStatistics> {
+        None
+    }
 }
 
-/// Makes an enrichment from a configuration that its JSON Schema found valid; the texts say what is
-/// wrong with it all the same.
-pub type Build = fn(&EnrichmentConfig) -> Result<Box<dyn Enrichment>, Vec<String>>;
+/// Makes an enrichment from a configuration that its JSON Schema found valid, and from what the job
+/// offers; the texts say what is wrong with it all the same.
+pub type Build = fn(&EnrichmentConfig, &Environment) -> Result<Box<dyn Enrichment>, Vec<String>>;
 
 /// An enrichment of the reference.
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +153,16 @@ impl Enrichments {
         self.by_stage[stage as usize] = Some(enrichment);
     }
 
+    /// The caches of the job's enrichments, by the names of these.
+    pub fn caches(&self) -> Vec<(&'static str, CacheStatistics)> {
+        let with_names = KNOWN.iter().zip(&self.by_stage);
+        with_names
+            .filter_map(|(known, enrichment)| Some((known.name, enrichment.as_ref()?.cache()?)))
+            .collect()
+    }
+
     /// Applies the enrichment of `stage`, if there is one.
-    pub(super) fn run(&self, stage: Stage, draft: &mut Draft<'_>) -> Result<(), Unexpected> {
+    pub(super) fn run(&self, stage: Stage, draft: &mut Draft<'_>) -> Result<(), Interrupt> {
         match &self.by_stage[stage as usize] {
             Some(enrichment) => enrichment.apply(draft),
             None => Ok(()),

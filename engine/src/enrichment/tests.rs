@@ -96,7 +96,7 @@ pub(super) fn folder_resolver(folder: &Path) -> Resolver {
 fn enrich(raw: &RawEvent) -> std::result::Result<EnrichedEvent, EnrichFailure> {
     let registry = TestRegistry::new();
     let enricher = registry.enricher(Enrichments::default());
-    enricher.enrich(raw, "11111111-2222-4333-8444-555555555555".to_owned())
+    enricher.enrich(raw, "11111111-2222-4333-8444-555555555555".to_owned(), None)
 }
 
 fn rejected(raw: &RawEvent) -> Vec<String> {
@@ -321,7 +321,7 @@ fn hostile_values_do_no_harm() {
             "ue_pr", "ue_px", "se_la", "ip", "tnuid",
         ] {
             let raw = raw_event(&[("e", Some("pv")), (name, Some(value))]);
-            let _ = enricher.enrich(&raw, String::new());
+            let _ = enricher.enrich(&raw, String::new(), None);
         }
     }
     let mut raw = raw_event(&[
@@ -342,7 +342,7 @@ fn hostile_values_do_no_harm() {
 struct Witness(Stage);
 
 impl Enrichment for Witness {
-    fn apply(&self, draft: &mut Draft<'_>) -> std::result::Result<(), Unexpected> {
+    fn apply(&self, draft: &mut Draft<'_>) -> std::result::Result<(), Interrupt> {
         let event = &draft.event;
         let sees = [
             Field::PageUrlhost,
@@ -396,7 +396,7 @@ fn enrichments_run_at_their_places() {
         ("url", Some("http://a.example.com/?_sp=u")),
         ("refr", Some("http://b.example.com/")),
     ]);
-    let event = enricher.enrich(&full, "id".to_owned()).unwrap();
+    let event = enricher.enrich(&full, "id".to_owned(), None).unwrap();
     assert_eq!(
         event.get(Field::EtlTags),
         Some(
@@ -413,7 +413,7 @@ fn enrichments_run_at_their_places() {
     );
     // neither page nor referrer
     let bare = raw_event(&[("e", Some("pv"))]);
-    let event = enricher.enrich(&bare, "id".to_owned()).unwrap();
+    let event = enricher.enrich(&bare, "id".to_owned(), None).unwrap();
     let notes = event.get(Field::EtlTags).unwrap();
     assert!(!notes.contains("RefererParser") && !notes.contains("CampaignAttribution"));
     assert!(notes.contains("ApiRequest2 Pii3 "), "{notes}");
@@ -424,9 +424,9 @@ fn enrichments_run_at_their_places() {
 struct Failing(FailureStep, bool);
 
 impl Enrichment for Failing {
-    fn apply(&self, draft: &mut Draft<'_>) -> std::result::Result<(), Unexpected> {
+    fn apply(&self, draft: &mut Draft<'_>) -> std::result::Result<(), Interrupt> {
         if self.1 {
-            return Err(Unexpected("com.example.Oops".to_owned()));
+            return Err(Unexpected("com.example.Oops".to_owned()).into());
         }
         draft.failures.push(self.0, format!("{:?}", self.0));
         Ok(())
@@ -443,7 +443,7 @@ fn failures_of_enrichments_have_their_places() {
     enrichments.insert(Stage::ApiRequest, fail(FailureStep::ApiRequest));
     let registry = TestRegistry::new();
     let enricher = registry.enricher(enrichments);
-    let texts = |raw: &RawEvent| match enricher.enrich(raw, "id".to_owned()) {
+    let texts = |raw: &RawEvent| match enricher.enrich(raw, "id".to_owned(), None) {
         Err(EnrichFailure::Rejected(texts)) => texts,
         other => panic!("not rejected: {other:?}"),
     };
@@ -467,7 +467,7 @@ fn failures_of_enrichments_have_their_places() {
     let registry = TestRegistry::new();
     let enricher = registry.enricher(enrichments);
     assert_eq!(
-        enricher.enrich(&raw_event(&[]), "id".to_owned()),
+        enricher.enrich(&raw_event(&[]), "id".to_owned(), None),
         Err(EnrichFailure::Unexpected(
             "Unexpected error processing events: com.example.Oops\n".to_owned()
         ))

@@ -11,7 +11,7 @@ use super::shared;
 use crate::collector::CollectorFormat;
 use crate::dedup::keys::{KeyTable, KeyWriter};
 use crate::enrichment::config::EnrichmentConfigs;
-use crate::enrichment::{EnrichSettings, Enricher};
+use crate::enrichment::{EnrichSettings, Enricher, Environment};
 use crate::error::Result;
 use crate::exec;
 use crate::input::{Chunk, Framing, Snapshot};
@@ -33,6 +33,8 @@ pub struct EnrichJob {
     pub errors: Option<String>,
     /// Configurations of enrichments.
     pub enrichments: EnrichmentConfigs,
+    /// What enrichments may need beside their configurations.
+    pub environment: Environment,
     /// Text of the resolver configuration.
     pub resolver: String,
     /// Time of the run, milliseconds since the epoch.
@@ -109,7 +111,12 @@ impl EnrichJob {
                 .unwrap_or_else(manifest::engine_name_and_version),
             etl_tstamp_ms: self.etl_tstamp_ms,
         };
-        let enricher = Enricher::new(Arc::clone(&resolver), settings, self.enrichments.clone())?;
+        let enricher = Enricher::new(
+            Arc::clone(&resolver),
+            settings,
+            self.enrichments.clone(),
+            &self.environment,
+        )?;
         let store = self.options.open_store();
         let framing = if format.is_binary() {
             Framing::Thrift

@@ -8,6 +8,7 @@ use super::shred::Scanned;
 use super::{EnrichJob, ShredJob};
 use crate::dedup::Shares;
 use crate::dedup::keys::{EventKeyHasher, KeyTable};
+use crate::enrichment::Environment;
 use crate::enrichment::config::EnrichmentConfigs;
 use crate::error::Result;
 use crate::store::{Location, Store};
@@ -31,6 +32,8 @@ pub struct EtlJob {
     pub shredded_bad: String,
     /// Configurations of enrichments.
     pub enrichments: EnrichmentConfigs,
+    /// What enrichments may need beside their configurations.
+    pub environment: Environment,
     /// Text of the resolver configuration.
     pub resolver: String,
     /// Time of the run, milliseconds since the epoch.
@@ -69,6 +72,7 @@ impl EtlJob {
             bad: self.enriched_bad.clone(),
             errors: self.errors.clone(),
             enrichments: self.enrichments.clone(),
+            environment: self.environment.clone(),
             resolver: self.resolver.clone(),
             etl_tstamp_ms: self.etl_tstamp_ms,
             v_etl: self.v_etl.clone(),

@@ -125,7 +125,7 @@ impl RecordKernel<'_> {
                 &place.index.to_le_bytes(),
                 &(index as u64).to_le_bytes(),
             ]);
-            match self.enricher.enrich(raw_event, id) {
+            match self.enricher.enrich(raw_event, id, None) {
                 Ok(event) => {
                     event.write_tsv(&mut out.good);
                     out.good_rows += 1;
@@ -137,6 +137,8 @@ impl RecordKernel<'_> {
                     out.counts.bad += 1;
                     self.bad_row(&line(), &messages, out);
                 }
+                // without a session no question stays open
+                Err(EnrichFailure::Pending) => {}
                 Err(EnrichFailure::Unexpected(exception)) => {
                     start.restore(out);
                     out.counts.failed_whole += 1;

@@ -1,5 +1,6 @@
 //! Enrich: the staged logs become enriched events in the folder of the run.
 
+use engine::enrichment::Environment;
 use engine::job::EnrichJob;
 use engine::store::Location;
 
@@ -34,6 +35,7 @@ pub fn run(context: &RunContext) -> Result<StepOutcome, String> {
         bad: context.run_folder(&config.enriched.bad).to_string(),
         errors,
         enrichments: context.enrichments.clone(),
+        environment: Environment::default(),
         resolver: context.resolver.clone(),
         etl_tstamp_ms: context.etl_tstamp_ms,
         v_etl: None,

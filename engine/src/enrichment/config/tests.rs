@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::enrichment::Draft;
-use crate::enrichment::failures::Unexpected;
+use crate::enrichment::Environment;
+use crate::enrichment::failures::Interrupt;
 use crate::enrichment::registry::{Build, Enrichment, Stage};
 use crate::enrichment::tests::{TestRegistry, raw_event};
 use crate::event::Field;
@@ -12,13 +13,16 @@ use crate::event::Field;
 struct Tag(String);
 
 impl Enrichment for Tag {
-    fn apply(&self, draft: &mut Draft<'_>) -> std::result::Result<(), Unexpected> {
+    fn apply(&self, draft: &mut Draft<'_>) -> std::result::Result<(), Interrupt> {
         draft.event.set(Field::EtlTags, &self.0);
         Ok(())
     }
 }
 
-fn tag(config: &EnrichmentConfig) -> std::result::Result<Box<dyn Enrichment>, Vec<String>> {
+fn tag(
+    config: &EnrichmentConfig,
+    _: &Environment,
+) -> std::result::Result<Box<dyn Enrichment>, Vec<String>> {
     let text = config.text(&["parameters", "text"]).map_err(|e| vec![e])?;
     Ok(Box::new(Tag(text.to_owned())))
 }
@@ -55,7 +59,7 @@ fn envelope(elements: &[String]) -> EnrichmentConfigs {
 fn build(elements: &[String], known: &[Known]) -> std::result::Result<Option<String>, String> {
     let registry = TestRegistry::new();
     let enrichments = envelope(elements)
-        .build_from(&registry.resolver, known)
+        .build_from(&registry.resolver, &Environment::default(), known)
         .map_err(|error| {
             assert_eq!(error.kind(), ErrorKind::Config);
             error.to_string()
@@ -129,11 +133,14 @@ fn the_envelope_must_be_one_of_enrichments() {
     let wrong =
         r#"{"schema":"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0","data":[]}"#;
     let configs = EnrichmentConfigs::from_json(wrong).unwrap();
-    let error = configs.build(&registry.resolver).unwrap_err().to_string();
+    let error = configs
+        .build(&registry.resolver, &Environment::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("Verifying schema as iglu:com.snowplowanalytics.snowplow/enrichments/jsonschema/1-0-* failed: found iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"), "{error}");
     assert!(
         EnrichmentConfigs::default()
-            .build(&registry.resolver)
+            .build(&registry.resolver, &Environment::default())
             .is_ok()
     );
 }

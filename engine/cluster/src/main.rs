@@ -1,0 +1,3 @@
+//! The program `camonica-cluster`.
+
+fn main() {}
