@@ -21,6 +21,7 @@ pub mod failures;
 pub mod json_fields;
 pub mod lookup;
 pub mod page_uri;
+pub mod pii;
 pub mod registry;
 pub mod schema_check;
 pub mod timestamps;

@@ -12,6 +12,7 @@ use super::draft::Draft;
 use super::environment::Environment;
 use super::failures::Interrupt;
 use super::lookup::CacheStatistics;
+use super::pii;
 
 /// The places of the configurable enrichments, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +139,7 @@ pub const KNOWN: [Known; STAGES] = [
     known(Stage::Weather, LATER, "weather_enrichment_config", "1-0-*", None),
     known(Stage::SqlQuery, LATER, "sql_query_enrichment_config", "1-0-0", None),
     known(Stage::ApiRequest, LATER, "api_request_enrichment_config", "1-0-0", None),
-    known(Stage::Pii, LATER, "pii_enrichment_config", "2-0-0", None),
+    known(Stage::Pii, LATER, "pii_enrichment_config", "2-0-0", Some(pii::build)),
 ];
 
 /// The enrichments of a job, by their places.
