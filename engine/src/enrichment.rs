@@ -18,6 +18,7 @@ pub mod derived_contexts;
 pub mod draft;
 pub mod environment;
 pub mod failures;
+pub mod javascript;
 pub mod json_fields;
 pub mod lookup;
 pub mod page_uri;

@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::environment::Environment;
 use super::failures::Interrupt;
 use super::lookup::CacheStatistics;
-use super::pii;
+use super::{javascript, pii};
 
 /// The places of the configurable enrichments, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +133,7 @@ pub const KNOWN: [Known; STAGES] = [
     known(Stage::RefererParser, CORE, "referer_parser", "1-0-*", None),
     known(Stage::CampaignAttribution, CORE, "campaign_attribution", "1-0-*", None),
     known(Stage::EventFingerprint, CORE, "event_fingerprint_config", "1-0-*", None),
-    known(Stage::Javascript, CORE, "javascript_script_config", "1-0-*", None),
+    known(Stage::Javascript, CORE, "javascript_script_config", "1-0-*", Some(javascript::build)),
     known(Stage::CookieExtractor, CORE, "cookie_extractor_config", "1-0-*", None),
     known(Stage::HttpHeaderExtractor, LATER, "http_header_extractor_config", "1-0-*", None),
     known(Stage::Weather, LATER, "weather_enrichment_config", "1-0-*", None),
