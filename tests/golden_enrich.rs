@@ -23,6 +23,7 @@ use engine::enrichment::registry::KNOWN;
 use engine::event::fields::Field;
 use engine::job::{EnrichJob, JobOptions};
 use serde_json::Value;
+use support::databases::DatabaseFolder;
 use support::golden::{Parity, cases, texts};
 use support::parts;
 use support::registry::StaticRegistry;
@@ -114,6 +115,11 @@ fn cases_of_the_enrich_job() {
     };
     let golden = shared.join("golden/enrich");
     let registry = StaticRegistry::start(&[&shared.join("data/iglu-central/r94")]);
+    let files = DatabaseFolder::new(&shared, "spark-enrich");
+    let environment = Environment {
+        databases: files.databases(),
+        ..Environment::default()
+    };
     let mut parity = Parity::default();
     let mut not_compared: BTreeMap<String, u64> = BTreeMap::new();
     for (name, case) in cases(&golden.join("job")) {
@@ -135,6 +141,7 @@ fn cases_of_the_enrich_job() {
             &case,
             &golden,
             &registry.uri,
+            &environment,
             &kept,
             &removed,
             &mut not_compared,
@@ -196,6 +203,7 @@ fn run(
     case: &Value,
     golden: &std::path::Path,
     registry: &str,
+    environment: &Environment,
     kept: &Value,
     removed: &[Value],
     not_compared: &mut BTreeMap<String, u64>,
@@ -239,7 +247,7 @@ fn run(
         errors: None,
         enrichments: EnrichmentConfigs::from_json(&kept.to_string())
             .map_err(|error| error.to_string())?,
-        environment: Environment::default(),
+        environment: environment.clone(),
         resolver,
         etl_tstamp_ms: case["etl_tstamp_ms"].as_i64().unwrap_or_default(),
         v_etl: Some("spark-1.15.0-common-0.34.0".to_owned()),

@@ -19,6 +19,8 @@ mod support;
 mod calls;
 #[path = "golden_units/core_calls.rs"]
 mod core_calls;
+#[path = "golden_units/enrichment_calls.rs"]
+mod enrichment_calls;
 #[path = "golden_units/expectation.rs"]
 mod expectation;
 #[path = "golden_units/tree.rs"]
@@ -107,12 +109,17 @@ fn run_once(case: &Value, resolver: &Resolver) -> Result<(), Stop> {
         .map_or(&alone[..], Vec::as_slice);
     for assertion in assertions {
         let found = evaluator.value(&assertion["actual"])?;
-        expectation::check(&mut evaluator, &found, &assertion["expect"])?;
+        expectation::check(
+            &mut evaluator,
+            &assertion["actual"],
+            &found,
+            &assertion["expect"],
+        )?;
         let checks = assertion["checks"].as_array();
         for check in checks.into_iter().flatten() {
             evaluator.result = Some(tree::outcome_value(&found));
             let found = evaluator.value(&check["actual"])?;
-            expectation::check(&mut evaluator, &found, &check["expect"])?;
+            expectation::check(&mut evaluator, &check["actual"], &found, &check["expect"])?;
         }
     }
     Ok(())
@@ -166,6 +173,8 @@ fn a_wrong_expectation_fails() {
     let right = [
         number(json!({"success": 7})),
         number(json!({"success": {"any": true}})),
+        number(json!({"matcher": {"call": "not.be", "args": [{"success": 8}]}})),
+        text(json!({"matcher": "throwA[AnyException]"})),
         text(json!({"failure": "Field [n]: cannot convert [x] to Int"})),
         text(json!({"failure": ["Field [n]: cannot convert [x] to Int"]})),
         ip(json!({"equals": "1.2.3.4"})),
@@ -175,6 +184,9 @@ fn a_wrong_expectation_fails() {
         assert_eq!(run(&case, &resolver), Ok(()), "{case}");
     }
     let wrong = [
+        number(json!({"matcher": "throwA[AnyException]"})),
+        number(json!({"matcher": {"call": "not.be", "args": [{"success": 7}]}})),
+        number(json!({"matcher": "beSomething"})),
         number(json!({"success": 8})),
         number(json!({"success": "7"})),
         number(json!({"failure": {"any": true}})),

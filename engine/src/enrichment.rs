@@ -9,16 +9,23 @@
 //! The sixteen configurable enrichments stand at fixed places between the steps
 //! ([`registry::Stage`]); which of them run is decided by their [configuration](config).
 
+pub mod anon_ip;
+pub mod campaign_attribution;
 pub mod codes;
 mod collector_fields;
 pub mod config;
+pub mod cookie_extractor;
 pub mod cross_domain;
 pub mod databases;
 pub mod derived_contexts;
 pub mod draft;
 pub mod environment;
+pub mod event_fingerprint;
 pub mod failures;
 pub mod javascript;
+pub mod http_header_extractor;
+pub mod iab_spiders_and_robots;
+pub mod ip_lookups;
 pub mod json_fields;
 pub mod lookup;
 pub mod page_uri;

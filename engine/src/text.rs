@@ -4,6 +4,7 @@
 pub mod base64;
 pub mod clean;
 pub mod ids;
+pub mod inet_address;
 pub mod jackson;
 pub mod java_number;
 pub mod java_uri;

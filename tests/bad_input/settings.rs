@@ -172,7 +172,7 @@ fn a_resolver_configuration_with_mistakes_is_refused_with_all_of_them() {
 }
 
 #[test]
-fn enrichments_that_are_not_built_are_refused_with_their_names() {
+fn enrichments_that_cannot_be_made_are_refused() {
     let bench = Bench::new();
     bench.raw("a", cloudfront(1));
     let anon = r#"{"schema":"iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-0","data":{"name":"anon_ip",
@@ -180,14 +180,23 @@ fn enrichments_that_are_not_built_are_refused_with_their_names() {
     fs::create_dir(bench.path("enrichments")).unwrap();
     let folder = bench.text("enrichments");
     let write = |text: &str| fs::write(bench.path("enrichments/anon_ip.json"), text).unwrap();
-    write(&anon.replace("ENABLED", "true"));
+    // two databases: one is missing, one is none
+    let data = bench.text("enrichments");
+    fs::write(bench.path("enrichments/GeoIP2-ISP.mmdb"), "no database").unwrap();
+    write(&format!(
+        r#"{{"schema":"iglu:com.snowplowanalytics.snowplow/ip_lookups/jsonschema/2-0-0","data":{{"name":"ip_lookups",
+        "vendor":"com.snowplowanalytics.snowplow","enabled":true,"parameters":{{
+            "geo":{{"database":"GeoIP2-City.mmdb","uri":"{data}"}},"isp":{{"database":"GeoIP2-ISP.mmdb","uri":"{data}"}}}}}}}}"#
+    ));
     bench
         .enrich("cloudfront", &["--enrichments", &folder])
         .fails(
             1,
             &[
-                "These enrichments are enabled, but this engine does not have them yet: anon_ip",
-                "Disable them",
+                "ip_lookups: geo: ",
+                "GeoIP2-City.mmdb: No such file or directory (os error 2); put the look-up file there",
+                "ip_lookups: isp: ",
+                "GeoIP2-ISP.mmdb is no MaxMind database, or only a part of one",
             ],
         );
     write("{ not json");

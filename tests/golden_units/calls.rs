@@ -5,7 +5,7 @@ use engine::enrichment::registry::KNOWN;
 use serde_json::Value;
 
 use crate::tree::{Call, Stop};
-use crate::{core_calls as core, values, webhook_calls as webhook};
+use crate::{core_calls as core, enrichment_calls as enrichment, values, webhook_calls as webhook};
 
 /// A function of the reference, by one or more of ours.
 pub type Function = fn(&mut Call<'_, '_>) -> Result<Value, Stop>;
@@ -87,6 +87,23 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("PageEnrichments.extractPageUri", core::page_uri),
     ("PageEnrichments.parseCrossDomain", core::cross_domain),
     ("SchemaEnrichment.extractSchema", core::event_schema),
+    // enrichments that look things up in files, or nowhere
+    ("AnonIpEnrichment.anonymizeIp", enrichment::anonymize),
+    ("AnonIpEnrichment.parse", enrichment::anon_ip),
+    ("CampaignAttributionEnrichment.extractMarketingFields", enrichment::marketing_fields),
+    ("CampaignAttributionEnrichment.parse", enrichment::campaign_attribution),
+    ("CookieExtractorEnrichment.extract", enrichment::cookies),
+    ("CookieExtractorEnrichmentConfig.parse", enrichment::cookie_extractor),
+    ("EventFingerprintEnrichment.algorithm", enrichment::fingerprint_hash),
+    ("EventFingerprintEnrichment.getEventFingerprint", enrichment::fingerprint),
+    ("EventFingerprintEnrichmentConfig.parse", enrichment::event_fingerprint),
+    ("HttpHeaderExtractorEnrichment.extract", enrichment::headers),
+    ("IabEnrichment.performCheck", enrichment::iab_check),
+    ("IabEnrichment.getIabContext", enrichment::iab_context),
+    ("IabEnrichment.parse", enrichment::iab),
+    ("IpLookupsEnrichment.extractIpInformation", enrichment::ip_information),
+    ("IpLookupsEnrichment.dbsToCache", enrichment::databases_to_fetch),
+    ("DateTime.now", enrichment::now),
     // shredder
     ("Shredder.makePartialHierarchy", core::partial_hierarchy),
     ("TypeHierarchy.toJsonNode", core::hierarchy_json),
@@ -124,22 +141,8 @@ const NOT_RUN: &[(&str, Reason)] = &[
     ("HttpApi.lookup", Enrichment(&["api_request_enrichment_config"])),
     ("Output.extract", Enrichment(&["api_request_enrichment_config"])),
     ("Output.parse", Enrichment(&["api_request_enrichment_config"])),
-    ("AnonIpEnrichment.anonymizeIp", Enrichment(&["anon_ip"])),
-    ("AnonIpEnrichment.parse", Enrichment(&["anon_ip"])),
-    ("CampaignAttributionEnrichment.extractMarketingFields", Enrichment(&["campaign_attribution"])),
-    ("CampaignAttributionEnrichment.parse", Enrichment(&["campaign_attribution"])),
-    ("CookieExtractorEnrichment.extract", Enrichment(&["cookie_extractor_config"])),
-    ("CookieExtractorEnrichmentConfig.parse", Enrichment(&["cookie_extractor_config"])),
     ("CurrencyConversionEnrichment.convertCurrencies", Enrichment(&["currency_conversion_config"])),
     ("CurrencyConversionEnrichmentConfig.parse", Enrichment(&["currency_conversion_config"])),
-    ("EventFingerprintEnrichment.getEventFingerprint", Enrichment(&["event_fingerprint_config"])),
-    ("EventFingerprintEnrichmentConfig.parse", Enrichment(&["event_fingerprint_config"])),
-    ("HttpHeaderExtractorEnrichment.extract", Enrichment(&["http_header_extractor_config"])),
-    ("IabEnrichment.performCheck", Enrichment(&["iab_spiders_and_robots_enrichment"])),
-    ("IabEnrichment.getIabContext", Enrichment(&["iab_spiders_and_robots_enrichment"])),
-    ("IabEnrichment.parse", Enrichment(&["iab_spiders_and_robots_enrichment"])),
-    ("IpLookupsEnrichment.extractIpInformation", Enrichment(&["ip_lookups"])),
-    ("IpLookupsEnrichment.dbsToCache", Enrichment(&["ip_lookups"])),
     ("JavascriptScriptEnrichment.compile", Enrichment(&["javascript_script_config"])),
     ("JavascriptScriptEnrichment.process", Enrichment(&["javascript_script_config"])),
     ("EtlPipeline.processEvents", Enrichment(&["pii_enrichment_config"])),

@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 
 use crate::tree::{Evaluator, Stop, is_outcome};
 
-/// Checks a value against an expectation.
-pub fn check(evaluator: &mut Evaluator<'_>, found: &Value, expect: &Value) -> Result<(), Stop> {
+/// Checks what the tree `actual` gave against an expectation.
+pub fn check(
+    evaluator: &mut Evaluator<'_>,
+    actual: &Value,
+    found: &Value,
+    expect: &Value,
+) -> Result<(), Stop> {
     let Some((kind, wanted)) = expect
         .as_object()
         .filter(|members| members.len() == 1)
@@ -16,6 +21,9 @@ pub fn check(evaluator: &mut Evaluator<'_>, found: &Value, expect: &Value) -> Re
             "an expectation of one part, not {expect}"
         )));
     };
+    if kind == "matcher" {
+        return check_matcher(evaluator, actual, found, wanted);
+    }
     let wanted = evaluator.value(wanted)?;
     let outcome = match kind.as_str() {
         "equals" => same(found, &wanted),
@@ -28,6 +36,37 @@ pub fn check(evaluator: &mut Evaluator<'_>, found: &Value, expect: &Value) -> Re
         _ => Err(format!("the expectation {kind} is not known")),
     };
     outcome.map_err(Stop::Different)
+}
+
+/// Checks a value against one of the rarer expectations, which stand there by their names.
+fn check_matcher(
+    evaluator: &mut Evaluator<'_>,
+    actual: &Value,
+    found: &Value,
+    matcher: &Value,
+) -> Result<(), Stop> {
+    let holds = match (matcher.as_str(), matcher["call"].as_str()) {
+        // what it is like, the checks below it say
+        (Some("beLike"), _) => true,
+        // which exception, is Java's affair
+        (Some(text), _) if text.starts_with("throwA[") => found.get("failure").is_some(),
+        (_, Some("not.be")) if matcher["args"][0] == *actual => {
+            let reason = "the case wants a value to differ from itself".to_owned();
+            return Err(Stop::NotRun(reason));
+        }
+        (_, Some("not.be")) => *found != evaluator.value(&matcher["args"][0])?,
+        _ => {
+            return Err(Stop::different(format!(
+                "the matcher {matcher} is not known"
+            )));
+        }
+    };
+    match holds {
+        true => Ok(()),
+        false => Err(Stop::different(format!(
+            "{matcher} does not hold for {found}"
+        ))),
+    }
 }
 
 /// Equality of values. A time in ISO 8601 is what a DateTime is compared with.

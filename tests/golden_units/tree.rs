@@ -133,9 +133,13 @@ impl<'r> Evaluator<'r> {
                 }
                 (on, method)
             }
-            None => (self.at(&tree["on"], argument)?, name),
+            // a method of the result
+            None => match name.strip_prefix("$result.") {
+                Some(method) => (self.result.clone().unwrap_or_default(), method),
+                None => (self.at(&tree["on"], argument)?, name),
+            },
         };
-        let qualified = if written == name {
+        let qualified = if written == name || written == format!("$result.{name}") {
             qualified(name, &on)
         } else {
             written
@@ -165,6 +169,10 @@ impl<'r> Evaluator<'r> {
             "map" => match on.get("success") {
                 Some(value) if is_outcome(on) => Ok(json!({"success": self.apply(arg, value)?})),
                 _ if is_outcome(on) || on.is_null() => Ok(on.clone()),
+                _ if on.is_array() => {
+                    let items = on.as_array().into_iter().flatten();
+                    items.map(|item| self.apply(arg, item)).collect()
+                }
                 _ => self.apply(arg, on),
             },
             "getOrElse" => Ok(outcome_value(on)),

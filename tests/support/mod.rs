@@ -1,6 +1,7 @@
 //! What the integration tests share. Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod databases;
 pub mod golden;
 pub mod parts;
 pub mod registry;

@@ -93,6 +93,16 @@ pub(super) fn folder_resolver(folder: &Path) -> Resolver {
     Resolver::from_config(&config).unwrap()
 }
 
+/// A configuration with this `data`.
+pub(super) fn config_of(data: &str) -> config::EnrichmentConfig {
+    let data = crate::json::parse(data).unwrap().unwrap().into_owned();
+    config::EnrichmentConfig {
+        name: "test".to_owned(),
+        schema: crate::iglu::SchemaKey::parse("iglu:com.example/test/jsonschema/1-0-0").unwrap(),
+        data,
+    }
+}
+
 fn enrich(raw: &RawEvent) -> std::result::Result<EnrichedEvent, EnrichFailure> {
     let registry = TestRegistry::new();
     let enricher = registry.enricher(Enrichments::default());

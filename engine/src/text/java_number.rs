@@ -20,7 +20,7 @@ const ZEROS: [u16; 35] = [
 ];
 
 /// `Character.digit(c, 10)`.
-fn digit(c: char) -> Option<u8> {
+pub(super) fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.to_digit(10).map(|digit| digit as u8);
     }
