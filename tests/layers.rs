@@ -30,10 +30,16 @@ const EXCEPTIONS: [(&str, &str, &str); 3] = [
 ];
 
 /// What the runner may use of the engine: paths that begin so.
-const OF_THE_RUNNER: [&str; 6] = [
+const OF_THE_RUNNER: [&str; 10] = [
     "job",
     "store",
     "enrichment::config",
+    // what jobs offer to enrichments is said by the configuration
+    "enrichment::Environment",
+    "enrichment::databases",
+    // lint and storage targets are checked by the resolver
+    "iglu",
+    "json",
     "text::time",
     "output::Compression",
     "cli::shared",

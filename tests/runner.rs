@@ -247,6 +247,12 @@ fn corpus(format: Format, bytes: u64) -> Corpus {
     }
 }
 
+/// Whether the log says at its end that the run is done.
+fn completed(out: &str) -> bool {
+    let last = out.lines().last().unwrap_or_default();
+    last.starts_with("I, [") && last.ends_with(" INFO -- : Completed successfully")
+}
+
 fn answer_of(output: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));

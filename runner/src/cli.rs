@@ -1,19 +1,33 @@
-//! The command line of the runner. Option names and letters are those of EmrEtlRunner R108.
+//! The command line of the runner. Option names and letters are those of EmrEtlRunner R108, and so are texts and exit codes;
+//! long options may be shortened as far as they stay unambiguous. Words that belong to no option are refused (the reference
+//! passes them over: `--skip staging, enrich` skipped `staging` only).
+//!
+//! A new command: a file in `cli/` with `Arguments` and `execute`, one variant of `Command` and one line in
+//! `Command::execute`.
 
-use std::path::Path;
+mod common;
+mod generate;
+mod lint;
+mod plan;
+mod resume;
+mod run;
+mod status;
+
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand};
-use engine::enrichment::config::EnrichmentConfigs;
-use engine::job::options::ShowProgress;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
-use crate::run::{self, Request};
 
 /// Carries batches of events from the collectors' folders to the archive.
 #[derive(Debug, Parser)]
-#[command(name = "camonica", version, max_term_width = 100)]
+#[command(
+    name = "camonica",
+    version,
+    infer_long_args = true,
+    max_term_width = 100
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -22,40 +36,30 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the pipeline on the logs that are there
-    Run(RunArguments),
-    /// Brings a run that was cut short to its end
-    Resume(CommonArguments),
+    Run(run::Arguments),
+    /// Brings a run that was cut short to its end: finds its own point
+    Resume(resume::Arguments),
+    /// Says what a run would do: steps, objects, bytes. Changes nothing
+    Plan(plan::Arguments),
+    /// Tells about runs: finished, unfinished, their steps, errors, the next command
+    Status(status::Arguments),
+    /// Checks configuration, resolver, enrichments, storage targets
+    Lint(lint::Arguments),
+    /// Writes the files of Dataflow Runner for the job that run would submit
+    Generate(generate::Arguments),
 }
 
-#[derive(Debug, Args)]
-struct CommonArguments {
-    /// Configuration YAML, or - for standard input
-    #[arg(short = 'c', long)]
-    config: String,
-    /// Iglu resolver JSON
-    #[arg(short = 'r', long)]
-    resolver: String,
-    /// Folder of enrichment configurations
-    #[arg(short = 'n', long)]
-    enrichments: Option<String>,
-    /// Path of the lock
-    #[arg(short = 'l', long)]
-    lock: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct RunArguments {
-    #[command(flatten)]
-    common: CommonArguments,
-    /// Steps to leave out, separated by commas
-    #[arg(short = 'x', long, value_delimiter = ',')]
-    skip: Vec<String>,
-    /// Neither check nor take the lock at the start; it is removed at the end
-    #[arg(long)]
-    ignore_lock_on_start: bool,
-    /// Name of the run [default: the time, UTC]
-    #[arg(long)]
-    run_id: Option<String>,
+impl Command {
+    fn execute(self) -> Result<()> {
+        match self {
+            Self::Run(arguments) => run::execute(arguments),
+            Self::Resume(arguments) => resume::execute(arguments),
+            Self::Plan(arguments) => plan::execute(arguments),
+            Self::Status(arguments) => status::execute(arguments),
+            Self::Lint(arguments) => lint::execute(arguments),
+            Self::Generate(arguments) => generate::execute(arguments),
+        }
+    }
 }
 
 /// Parses the command line of the process and runs it; exit codes as [`Failure::exit_code`].
@@ -65,20 +69,7 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     engine::cli::shared::start_logging();
-    let outcome = match command_line.command {
-        Command::Run(arguments) => {
-            let skip = arguments.skip.clone();
-            request(
-                &arguments.common,
-                skip,
-                arguments.ignore_lock_on_start,
-                arguments.run_id,
-            )
-            .and_then(run::run)
-        }
-        Command::Resume(common) => request(&common, Vec::new(), false, None).and_then(run::resume),
-    };
-    match outcome {
+    match command_line.command.execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report(&failure);
@@ -102,12 +93,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
         .unwrap_or_default();
     let text = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            println!("Empty command!\n{}", help());
+            let (_, help) = asked();
+            match std::env::args().nth(1) {
+                Some(first) => println!("Invalid command: {first}\n{help}"),
+                None => println!("Empty command!\n{help}"),
+            }
             return ExitCode::FAILURE;
         }
         ErrorKind::InvalidSubcommand => {
-            let name = named(ContextKind::InvalidSubcommand).unwrap_or_default();
-            println!("Invalid command: {name}\n{}", help());
+            println!("Invalid command: {}\n{}", tried(), global_help());
             return ExitCode::FAILURE;
         }
         ErrorKind::MissingRequiredArgument => {
@@ -125,108 +119,53 @@ fn refuse(error: &clap::Error) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    eprintln!("{text}\n{}", help());
+    eprintln!("{text}\n{}", asked().1);
     ExitCode::FAILURE
 }
 
-/// The help of the command that was asked for, or of the program.
-fn help() -> String {
-    let mut program = CommandLine::command();
-    let asked = std::env::args().nth(1).unwrap_or_default();
-    match program.find_subcommand_mut(&asked) {
-        Some(command) => command.render_help().to_string(),
-        None => program.render_help().to_string(),
+/// The one or two words that were taken for a command.
+fn tried() -> String {
+    let mut words = std::env::args().skip(1);
+    let first = words.next().unwrap_or_default();
+    match words.next().filter(|word| !word.starts_with('-')) {
+        Some(second) => format!("{first} {second}"),
+        None => first,
     }
+}
+
+/// The command that was asked for, as far as it is known, and its help or that of the program.
+fn asked() -> (String, String) {
+    let mut command = CommandLine::command();
+    command.build();
+    let mut path = Vec::new();
+    for word in std::env::args().skip(1).take(2) {
+        match command.find_subcommand(&word) {
+            Some(found) => {
+                command = found.clone();
+                path.push(word);
+            }
+            None => break,
+        }
+    }
+    (path.join(" "), command.render_help().to_string())
+}
+
+fn global_help() -> String {
+    CommandLine::command().render_help().to_string()
 }
 
 /// No-op outcomes go to standard output, as the reference's; mistakes and failures to standard error.
 #[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
 fn report(failure: &Failure) {
-    match failure {
-        Failure::NoData(_) | Failure::Ongoing { .. } | Failure::Locked(_) => println!("{failure}"),
-        Failure::Config(_) | Failure::Step { .. } => eprintln!("{failure}"),
+    if failure.is_on_stdout() {
+        println!("{failure}");
+    } else {
+        eprintln!("{failure}");
     }
 }
 
+/// Says a line of a command's answer.
 #[allow(clippy::print_stdout)] // the program's output
 fn say(text: &str) {
     println!("{text}");
-}
-
-fn request(
-    common: &CommonArguments,
-    skip: Vec<String>,
-    ignore_lock: bool,
-    run_id: Option<String>,
-) -> Result<Request> {
-    if common.config != "-" && !Path::new(&common.config).is_file() {
-        return Err(Failure::Config(format!(
-            "Configuration file '{}' does not exist, or is not a file",
-            common.config
-        )));
-    }
-    let enrichments = match &common.enrichments {
-        Some(folder) => EnrichmentConfigs::from_folder(Path::new(folder))
-            .map_err(|error| Failure::Config(error.to_string()))?,
-        None => EnrichmentConfigs::default(),
-    };
-    if !Path::new(&common.resolver).is_file() {
-        return Err(Failure::Config(format!(
-            "Iglu resolver file '{}' does not exist, or is not a file",
-            common.resolver
-        )));
-    }
-    let resolver = std::fs::read_to_string(&common.resolver).map_err(|error| {
-        Failure::Config(format!("Iglu resolver file '{}': {error}", common.resolver))
-    })?;
-    Ok(Request {
-        config: common.config.clone(),
-        resolver,
-        enrichments,
-        skip,
-        lock: common.lock.clone(),
-        ignore_lock,
-        run_id,
-        resume_command: resume_command(common),
-        progress: ShowProgress::OnStderr,
-        say,
-    })
-}
-
-/// The command that goes on with a run of these arguments.
-fn resume_command(common: &CommonArguments) -> String {
-    let mut command = format!(
-        "camonica resume --config {} --resolver {}",
-        quoted(&common.config),
-        quoted(&common.resolver)
-    );
-    if let Some(folder) = &common.enrichments {
-        command.push_str(&format!(" --enrichments {}", quoted(folder)));
-    }
-    if let Some(lock) = &common.lock {
-        command.push_str(&format!(" --lock {}", quoted(lock)));
-    }
-    command
-}
-
-/// Quotes a word for a shell where that is needed.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_are_quoted_for_the_shell_where_needed() {
-        assert_eq!(quoted("conf/config.yml"), "conf/config.yml");
-        assert_eq!(quoted("my conf.yml"), "'my conf.yml'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-    }
 }

@@ -1,77 +1,115 @@
 //! `config.yml`: read, checked as a whole, turned into what the plan needs.
 //!
-//! The file is that of EmrEtlRunner R108, unchanged. What concerns an EMR cluster is accepted and has no effect here; one
-//! optional top-level block, `camonica`, holds settings of ours.
+//! The file is that of EmrEtlRunner R108, unchanged; files of R102 are read too. One optional top-level block, `camonica`,
+//! holds settings of ours ([`camonica`]). All mistakes are told at once, each with its path, its line, what was expected,
+//! what was found, and what to do; keys that nobody knows are warnings that name the key that may be meant.
 
+pub mod buckets;
+pub mod camonica;
+pub mod duration;
+pub mod emr;
 pub mod erb;
+pub mod jobs;
+pub mod monitoring;
+pub mod problem;
 pub mod reader;
+pub mod targets;
+pub mod version;
+pub mod yaml;
 
+use std::fmt;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use engine::store::Location;
+use engine::store::{Encryption, Location, StaticCredentials};
 
-use crate::failure::{Failure, Result};
+pub use buckets::{EnrichedBuckets, RawBuckets, ShreddedBuckets};
+pub use camonica::{CamonicaSettings, TargetKind};
+use emr::EmrSettings;
+use jobs::Versions;
+use monitoring::MonitoringSettings;
+use problem::Problem;
 use reader::Reader;
+use yaml::{Kind, Node, Scalar};
 
-/// The settings of a run.
-#[derive(Debug, Clone)]
+use crate::aws::AwsSettings;
+use crate::failure::{Failure, Result};
+use crate::plan::Mode;
+
+/// The settings of a run. Secrets are not printed.
+#[derive(Clone)]
 pub struct Config {
     /// `aws.s3.buckets.log`.
     pub log: Location,
     /// `aws.s3.buckets.encrypted`; absent in files of R102.
     pub encrypted: bool,
-    /// `aws.s3.buckets.raw`.
-    pub raw: RawBuckets,
+    /// `aws.s3.buckets.assets`.
+    pub assets: Option<String>,
+    /// `aws.s3.buckets.jsonpath_assets`.
+    pub jsonpath_assets: Option<String>,
+    /// `aws.s3.buckets.raw`; always there in batch mode, never in Stream Enrich mode.
+    pub raw: Option<RawBuckets>,
     /// `aws.s3.buckets.enriched`.
-    pub enriched: StageBuckets,
+    pub enriched: EnrichedBuckets,
     /// `aws.s3.buckets.shredded`.
-    pub shredded: StageBuckets,
-    /// `collectors.format`.
+    pub shredded: ShreddedBuckets,
+    /// `aws.s3.region`.
+    pub region: Option<String>,
+    /// `aws.emr`; absent when the block does not hold all that a cluster needs.
+    pub emr: Option<EmrSettings>,
+    /// `aws.emr.jobflow.job_name`.
+    pub job_name: String,
+    /// `collectors.format`; empty in Stream Enrich mode.
     pub format: String,
     /// `enrich.continue_on_unexpected_error`.
     pub continue_on_unexpected_error: bool,
     /// `enrich.output_compression`: whether good part files are gzipped.
     pub gzip: bool,
+    /// `enrich.versions` and `storage.versions`.
+    pub versions: Versions,
+    /// `monitoring`.
+    pub monitoring: MonitoringSettings,
     /// `camonica`: settings of ours.
     pub camonica: CamonicaSettings,
+    /// What is odd and does not stop a run: unknown keys, keys given twice.
+    pub warnings: Vec<Problem>,
+    /// Keys that are set and not looked at in Stream Enrich mode.
+    pub ignored_in_stream_mode: Vec<&'static str>,
+    /// Keys below `aws.emr` that are set and have no effect with this target.
+    pub ignored_emr: Vec<&'static str>,
+    keys: Option<StaticCredentials>,
+    tree: Node,
 }
 
-/// Folders of raw logs.
-#[derive(Debug, Clone)]
-pub struct RawBuckets {
-    /// Where collectors write.
-    pub inputs: Vec<Location>,
-    /// Where a run takes its logs to.
-    pub processing: Location,
-    /// Where they rest afterwards.
-    pub archive: Location,
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("log", &self.log)
+            .field("raw", &self.raw)
+            .field("enriched", &self.enriched)
+            .field("shredded", &self.shredded)
+            .field("camonica", &self.camonica)
+            .finish_non_exhaustive()
+    }
 }
 
-/// Folders of the output of a stage.
-#[derive(Debug, Clone)]
-pub struct StageBuckets {
-    /// Good events.
-    pub good: Location,
-    /// Bad rows.
-    pub bad: Location,
-    /// Bad rows of unexpected errors.
-    pub errors: Option<Location>,
-    /// Where good events rest afterwards.
-    pub archive: Option<Location>,
+/// All that is wrong with a configuration, and what else is odd in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mistakes {
+    /// What stops a run.
+    pub problems: Vec<Problem>,
+    /// What does not.
+    pub warnings: Vec<Problem>,
 }
 
-/// The block `camonica`.
-#[derive(Debug, Clone, Default)]
-pub struct CamonicaSettings {
-    /// Worker threads.
-    pub workers: Option<usize>,
-    /// Memory for buffers and tables, with a unit.
-    pub memory_limit: Option<String>,
-    /// Whether damaged input objects are counted and left, instead of ending the job.
-    pub skip_corrupt: bool,
-    /// Local directories for what does not fit into memory.
-    pub spill_directories: Vec<PathBuf>,
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&problem::lines(&self.problems))?;
+        for warning in &self.warnings {
+            write!(f, "\n{warning}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Config {
@@ -80,6 +118,17 @@ impl Config {
     /// # Errors
     /// `Failure::Config` with every mistake, one a line, each with its path in the file.
     pub fn read(path: &str) -> Result<Self> {
+        let text = Self::read_text(path)?;
+        Self::parse(&text, &|name| std::env::var(name).ok()).map_err(|mistakes| {
+            Failure::Config(format!("Configuration file '{path}':\n{mistakes}"))
+        })
+    }
+
+    /// The text of the file at `path` (`-`: standard input).
+    ///
+    /// # Errors
+    /// `Failure::Config` when there is none.
+    pub fn read_text(path: &str) -> Result<String> {
         let text = if path == "-" {
             std::io::read_to_string(std::io::stdin())
         } else if Path::new(path).is_file() {
@@ -89,113 +138,80 @@ impl Config {
                 "Configuration file '{path}' does not exist, or is not a file"
             )));
         };
-        let text =
-            text.map_err(|error| Failure::Config(format!("Configuration file '{path}': {error}")))?;
-        Self::parse(&text, &|name| std::env::var(name).ok()).map_err(|mistakes| {
-            Failure::Config(format!("Configuration file '{path}':\n{mistakes}"))
-        })
+        text.map_err(|error| Failure::Config(format!("Configuration file '{path}': {error}")))
     }
 
     /// Parses the text of a configuration; `environment` answers `<%= ENV['X'] %>`.
     ///
     /// # Errors
-    /// All mistakes, one a line.
+    /// All mistakes.
     pub fn parse(
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> std::result::Result<Self, String> {
-        let text = erb::substitute(text, environment)?;
-        let tree: serde_json::Value =
-            serde_saphyr::from_str(&text).map_err(|error| format!("not YAML: {error}"))?;
-        let mut reader = Reader::new(&tree);
-        let log = reader.folder("aws.s3.buckets.log");
-        let encrypted = reader
-            .optional_bool("aws.s3.buckets.encrypted")
-            .unwrap_or(false);
-        let inputs = reader.folders("aws.s3.buckets.raw.in");
-        let processing = reader.folder("aws.s3.buckets.raw.processing");
-        let raw_archive = reader.folder("aws.s3.buckets.raw.archive");
-        let enriched = stage(&mut reader, "enriched");
-        let shredded = stage(&mut reader, "shredded");
-        if reader
-            .optional_folder("aws.s3.buckets.enriched.stream")
-            .is_some()
-        {
-            reader.mistake(
-                "aws.s3.buckets.enriched.stream",
-                "Stream Enrich mode is not available yet: leave the key empty",
-            );
-        }
-        let format = reader.string("collectors.format");
-        if let Some(name) = &format
-            && !is_supported_format(name)
-        {
-            reader.mistake(
-                "collectors.format",
-                &format!("collector_format '{name}' not supported"),
-            );
-        }
-        let continue_on_unexpected_error = reader
-            .optional_bool("enrich.continue_on_unexpected_error")
-            .unwrap_or(false);
-        let compression = reader.string("enrich.output_compression");
-        let gzip = match compression.as_deref() {
-            Some("GZIP") => true,
-            Some("NONE") | None => false,
-            Some(other) => {
-                reader.mistake(
-                    "enrich.output_compression",
-                    &format!("expected NONE or GZIP, found '{other}'"),
-                );
-                false
-            }
+    ) -> std::result::Result<Self, Mistakes> {
+        let alone = |problem| Mistakes {
+            problems: vec![problem],
+            warnings: Vec::new(),
         };
-        let workers = reader.optional_integer("camonica.workers", 1);
-        let memory_limit = reader.optional_string("camonica.memory_limit");
-        let skip_corrupt = reader
-            .optional_bool("camonica.skip_corrupt")
-            .unwrap_or(false);
-        let spill_directories = reader.optional_paths("camonica.spill_directories");
-        reader.finish()?;
-        let config = (|| {
-            let (good, bad, errors, archive) = enriched;
-            let enriched = StageBuckets {
-                good: good?,
-                bad: bad?,
-                errors,
-                archive,
-            };
-            let (good, bad, errors, archive) = shredded;
-            let shredded = StageBuckets {
-                good: good?,
-                bad: bad?,
-                errors,
-                archive,
-            };
-            Some(Self {
-                log: log?,
-                encrypted,
-                raw: RawBuckets {
-                    inputs,
-                    processing: processing?,
-                    archive: raw_archive?,
-                },
-                enriched,
-                shredded,
-                format: format?,
-                continue_on_unexpected_error,
-                gzip,
-                camonica: CamonicaSettings {
-                    workers: workers.and_then(|n| usize::try_from(n).ok()),
-                    memory_limit,
-                    skip_corrupt,
-                    spill_directories,
-                },
-            })
-        })();
-        let config = config.ok_or_else(|| "incomplete".to_owned())?;
-        config.check_distinct()?;
-        Ok(config)
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let filled = erb::substitute(text, environment).map_err(|texts| Mistakes {
+            problems: texts
+                .into_iter()
+                .map(|text| Problem::new("", text))
+                .collect(),
+            warnings: Vec::new(),
+        })?;
+        let (tree, remarks) = yaml::parse(&filled.text)
+            .map_err(|error| alone(Problem::new("", format!("not YAML: {error}"))))?;
+        let mut reader = Reader::new(&tree, &filled.unset);
+        let parts = Parts::read(&mut reader);
+        let mut warnings: Vec<Problem> = remarks
+            .into_iter()
+            .map(|remark| Problem::new(remark.path, remark.text))
+            .collect();
+        warnings.extend(reader.unknown_keys());
+        let mut problems = reader.into_problems();
+        if let Some(buckets) = &parts.buckets {
+            let (mistakes, overlaps) = buckets.check_distinct();
+            problems.extend(mistakes);
+            warnings.extend(overlaps);
+        }
+        match (problems.is_empty(), parts.buckets, parts.jobs) {
+            (true, Some(buckets), Some(jobs)) => Ok(Self {
+                log: buckets.log,
+                encrypted: buckets.encrypted,
+                assets: buckets.assets,
+                jsonpath_assets: buckets.jsonpath_assets,
+                raw: buckets.raw,
+                enriched: buckets.enriched,
+                shredded: buckets.shredded,
+                region: parts.region,
+                emr: parts.emr,
+                job_name: parts.job_name.unwrap_or_else(|| "Snowplow ETL".into()),
+                format: jobs.format,
+                continue_on_unexpected_error: jobs.continue_on_unexpected_error,
+                gzip: jobs.gzip,
+                versions: jobs.versions,
+                monitoring: parts.monitoring,
+                camonica: parts.camonica,
+                warnings,
+                ignored_in_stream_mode: parts.ignored_in_stream_mode,
+                ignored_emr: parts.ignored_emr,
+                keys: parts.keys,
+                tree,
+            }),
+            (true, ..) => Err(alone(Problem::new("", "the configuration is incomplete"))),
+            (false, ..) => Err(Mistakes { problems, warnings }),
+        }
+    }
+
+    /// Batch or Stream Enrich mode.
+    pub fn mode(&self) -> Mode {
+        if self.enriched.stream.is_some() {
+            Mode::Stream
+        } else {
+            Mode::Batch
+        }
     }
 
     /// Whether bad rows of unexpected errors go to the errors folder.
@@ -203,99 +219,175 @@ impl Config {
         self.continue_on_unexpected_error && self.enriched.errors.is_some()
     }
 
-    /// Two folders of a run may neither be the same nor lie in each other: one step would take the other's files.
-    fn check_distinct(&self) -> std::result::Result<(), String> {
-        let mut folders: Vec<(String, &Location)> = Vec::new();
-        for (index, input) in self.raw.inputs.iter().enumerate() {
-            folders.push((format!("aws.s3.buckets.raw.in[{index}]"), input));
-        }
-        folders.push(("aws.s3.buckets.raw.processing".into(), &self.raw.processing));
-        folders.push(("aws.s3.buckets.raw.archive".into(), &self.raw.archive));
-        for (name, stage) in [("enriched", &self.enriched), ("shredded", &self.shredded)] {
-            let known = [
-                ("good", Some(&stage.good)),
-                ("bad", Some(&stage.bad)),
-                ("errors", stage.errors.as_ref()),
-                ("archive", stage.archive.as_ref()),
-            ];
-            for (key, location) in known {
-                if let Some(location) = location {
-                    folders.push((format!("aws.s3.buckets.{name}.{key}"), location));
-                }
-            }
-        }
-        let mut mistakes = Vec::new();
-        for (index, (name, location)) in folders.iter().enumerate() {
-            let text = real_folder(location);
-            for (other_name, other) in &folders[index + 1..] {
-                let other_text = real_folder(other);
-                if text == other_text {
-                    mistakes.push(format!("{name} and {other_name}: the same folder, {text}"));
-                } else if text.starts_with(&other_text) || other_text.starts_with(&text) {
-                    mistakes.push(format!(
-                        "{name} and {other_name}: one lies in the other, {text} and {other_text}"
-                    ));
-                }
-            }
-        }
-        if mistakes.is_empty() {
-            Ok(())
-        } else {
-            Err(mistakes.join("\n"))
-        }
-    }
-}
-
-/// The absolute path of a folder with a slash at its end: links of its existing part followed, `..` taken away.
-fn real_folder(location: &Location) -> String {
-    let text = location.to_string();
-    let Some(path) = location
-        .local_path()
-        .and_then(|path| std::path::absolute(path).ok())
-    else {
-        return format!("{}/", text.trim_end_matches('/'));
-    };
-    let mut real = std::path::PathBuf::new();
-    for part in path.components() {
-        if part == Component::ParentDir {
-            real.pop();
-        } else {
-            real.push(part);
-            if let Ok(followed) = real.canonicalize() {
-                real = followed;
-            }
-        }
-    }
-    format!("{}/", real.display().to_string().trim_end_matches('/'))
-}
-
-type StageFolders = (
-    Option<Location>,
-    Option<Location>,
-    Option<Location>,
-    Option<Location>,
-);
-
-fn stage(reader: &mut Reader<'_>, name: &str) -> StageFolders {
-    let key = |last: &str| format!("aws.s3.buckets.{name}.{last}");
-    (
-        reader.folder(&key("good")),
-        reader.folder(&key("bad")),
-        reader.optional_folder(&key("errors")),
-        reader.optional_folder(&key("archive")),
-    )
-}
-
-/// `^(?:cloudfront|clj-tomcat|thrift|(?:json/.+/.+)|(?:tsv/.+/.+)|(?:ndjson/.+/.+))$`
-fn is_supported_format(name: &str) -> bool {
-    let with_two_parts = |prefix: &str| {
-        name.strip_prefix(prefix).and_then(|rest| {
-            let slash = rest.get(1..)?.find('/')? + 1;
-            (rest.len() > slash + 1).then_some(())
-        })
-    };
-    matches!(name, "cloudfront" | "clj-tomcat" | "thrift")
-        || ["json/", "tsv/", "ndjson/"]
+    /// Whether a folder of the pipeline is on S3.
+    pub fn uses_s3(&self) -> bool {
+        let raw = self.raw.as_ref();
+        let known = [
+            Some(&self.log),
+            Some(&self.enriched.good),
+            self.enriched.bad.as_ref(),
+            self.enriched.errors.as_ref(),
+            self.enriched.archive.as_ref(),
+            self.enriched.stream.as_ref(),
+            Some(&self.shredded.good),
+            Some(&self.shredded.bad),
+            self.shredded.errors.as_ref(),
+            self.shredded.archive.as_ref(),
+            raw.map(|raw| &raw.processing),
+            raw.map(|raw| &raw.archive),
+        ];
+        let inputs = raw.into_iter().flat_map(|raw| &raw.inputs);
+        known
             .into_iter()
-            .any(|prefix| with_two_parts(prefix).is_some())
+            .flatten()
+            .chain(inputs)
+            .any(|location| !location.is_local())
+    }
+
+    /// How AWS is reached: region, endpoint, keys, encryption.
+    pub fn aws_settings(&self) -> AwsSettings {
+        let encryption = match (&self.camonica.kms_key, self.encrypted) {
+            (Some(key), _) => Encryption::SseKms(key.clone()),
+            (None, true) => Encryption::SseS3,
+            (None, false) => Encryption::None,
+        };
+        let mut settings = AwsSettings {
+            region: self.region.clone(),
+            endpoint: self.camonica.s3_endpoint.clone(),
+            keys: self.keys.clone(),
+            encryption,
+            ..AwsSettings::default()
+        };
+        if let Some(time) = self.camonica.aws_timeout {
+            settings.tuning.retry_timeout = time;
+        }
+        settings
+    }
+
+    /// The configuration as the reference hands it to its loader: the whole of it as YAML, slashes added at the ends of
+    /// folders, the keys of AWS emptied; without our own block.
+    pub fn to_yaml_for_loader(&self) -> String {
+        let mut tree = self.tree.clone();
+        if let Kind::Map(entries) = &mut tree.kind {
+            entries.retain(|entry| entry.key != "camonica");
+        }
+        if let Some(aws) = tree.get_mut("aws") {
+            for key in ["access_key_id", "secret_access_key"] {
+                if let Some(secret) = aws.get_mut(key) {
+                    secret.kind = Kind::Scalar(Scalar::quoted(String::new()));
+                }
+            }
+            let buckets = aws.get_mut("s3").and_then(|s3| s3.get_mut("buckets"));
+            if let Some(buckets) = buckets {
+                add_slashes(buckets);
+            }
+        }
+        yaml::write::to_text(&tree)
+    }
 }
+
+/// Ends every text below a node with a slash.
+fn add_slashes(node: &mut Node) {
+    match &mut node.kind {
+        Kind::List(items) => items.iter_mut().for_each(add_slashes),
+        Kind::Map(entries) => entries
+            .iter_mut()
+            .for_each(|entry| add_slashes(&mut entry.value)),
+        Kind::Scalar(scalar) => {
+            if let yaml::scalar::Meaning::Text(text) = scalar.meaning()
+                && !text.is_empty()
+                && !text.ends_with('/')
+            {
+                *scalar = Scalar::quoted(format!("{text}/"));
+            }
+        }
+    }
+}
+
+/// What was read of each block.
+struct Parts {
+    buckets: Option<buckets::Buckets>,
+    jobs: Option<jobs::JobSettings>,
+    emr: Option<EmrSettings>,
+    job_name: Option<String>,
+    region: Option<String>,
+    keys: Option<StaticCredentials>,
+    monitoring: MonitoringSettings,
+    camonica: CamonicaSettings,
+    ignored_in_stream_mode: Vec<&'static str>,
+    ignored_emr: Vec<&'static str>,
+}
+
+impl Parts {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let camonica = CamonicaSettings::read(reader);
+        let is_emr = camonica.target == TargetKind::Emr;
+        let keys = read_keys(reader);
+        let (buckets, mut ignored) = buckets::Buckets::read(reader, is_emr);
+        let needs_region = is_emr
+            || buckets.as_ref().is_none_or(|buckets| {
+                let mut folders = buckets.folders().into_iter();
+                !buckets.log.is_local() || folders.any(|(_, folder)| !folder.is_local())
+            });
+        let region = reader.leniently(!needs_region, |reader| {
+            if needs_region {
+                reader.text("aws.s3.region")
+            } else {
+                reader.optional_text("aws.s3.region")
+            }
+        });
+        let is_stream = reader.has("aws.s3.buckets.enriched.stream");
+        let (jobs, more) = jobs::JobSettings::read(reader, is_stream, is_emr);
+        ignored.extend(more);
+        let emr = EmrSettings::read(reader, is_emr);
+        let job_name = reader.leniently(true, |reader| {
+            reader.optional_text("aws.emr.jobflow.job_name")
+        });
+        let ignored_emr = if is_emr {
+            Vec::new()
+        } else {
+            EmrSettings::without_effect(reader)
+        };
+        Self {
+            buckets,
+            jobs,
+            emr,
+            job_name,
+            region,
+            keys,
+            monitoring: MonitoringSettings::read(reader),
+            camonica,
+            ignored_in_stream_mode: ignored,
+            ignored_emr,
+        }
+    }
+}
+
+/// The keys of AWS. Both absent: the default chain (environment, profile, container, instance), which the words that
+/// Dataflow Runner knows, `env`, `iam` and `default`, ask for too.
+fn read_keys(reader: &mut Reader<'_>) -> Option<StaticCredentials> {
+    let (id_path, secret_path) = ("aws.access_key_id", "aws.secret_access_key");
+    let is_chain = |text: &String| !matches!(text.as_str(), "env" | "iam" | "default");
+    let id = reader.optional_secret(id_path).filter(is_chain);
+    let secret = reader.optional_secret(secret_path).filter(is_chain);
+    match (id, secret) {
+        (Some(id), Some(secret)) => Some(StaticCredentials::new(id, secret)),
+        (None, None) => None,
+        (id, _) => {
+            let (there, missing) = if id.is_some() {
+                (id_path, secret_path)
+            } else {
+                (secret_path, id_path)
+            };
+            let line = reader.line(missing);
+            let text = format!("expected a text since {there} is set, found nothing");
+            let hint =
+                "leave both empty to use the environment, a profile, or the role of the machine";
+            reader.problem(Problem::new(missing, text).at(line).hint(hint));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

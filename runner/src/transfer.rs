@@ -1,9 +1,10 @@
-//! Moves of files between folders on local disks: a rename where that is possible, else a copy that is verified before
-//! its source is deleted (invariant 6). Every move can be cut at any point and repeated.
+//! Files on local disks: moves between folders (a rename where that is possible, else a copy that is verified before its
+//! source is deleted, invariant 6), and durable writes. Every move can be cut at any point and repeated.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a move did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -16,6 +17,82 @@ pub struct Moved {
 
 /// Ending of a copy that is not complete; such files are never taken for data.
 const PARTIAL: &str = ".camonica-partial";
+
+/// Ending of a file that the engine is writing.
+const TEMPORARY: &str = ".camonica-tmp";
+
+/// Whether a name is that of a file that is not complete.
+pub(crate) fn is_partial(name: &str) -> bool {
+    name.ends_with(PARTIAL) || name.ends_with(TEMPORARY)
+}
+
+/// The name that a copy to `target` has until it is complete.
+pub(crate) fn partial_name(target: &Path) -> PathBuf {
+    let mut partial = target.as_os_str().to_owned();
+    partial.push(PARTIAL);
+    PathBuf::from(partial)
+}
+
+/// Deletes a file; one that is not there is no error.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the entry of a file in its folder to disk.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| named(parent, error))
+}
+
+/// Writes a file whole and durably; its folders are made. Without `replace`, only if there is none: false when there is one.
+///
+/// # Errors
+/// When it cannot be written; what was there before is then untouched.
+pub(crate) fn write_file(path: &Path, content: &[u8], replace: bool) -> io::Result<bool> {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|error| named(parent, error))?;
+    }
+    // A name of its own: two processes may write the same file.
+    let mut own = path.as_os_str().to_owned();
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    own.push(format!(".{}.{write}{PARTIAL}", std::process::id()));
+    let own = PathBuf::from(own);
+    let begun = || -> io::Result<()> {
+        let mut file = File::create(&own)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    let placed = begun().map_err(|error| named(&own, error)).and_then(|()| {
+        if replace {
+            fs::rename(&own, path).map(|()| true)
+        } else {
+            // A link is made only where nothing is, in one step.
+            match fs::hard_link(&own, path) {
+                Ok(()) => fs::remove_file(&own).map(|()| true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
+        .map_err(|error| named(path, error))
+    });
+    if !matches!(placed, Ok(true)) {
+        // The error, or the file that is there, is what counts.
+        let _ = fs::remove_file(&own);
+    }
+    if placed? {
+        sync_parent(path)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
 
 /// All files below `folder`, as paths relative to it, sorted; a folder that does not exist is empty.
 ///
@@ -33,7 +110,7 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
             let name = relative.join(entry.file_name());
             if entry.path().is_dir() {
                 walk(&entry.path(), &name, found)?;
-            } else if !name.to_string_lossy().ends_with(PARTIAL) {
+            } else if !is_partial(&name.to_string_lossy()) {
                 found.push(name);
             }
         }
@@ -95,41 +172,78 @@ pub fn is_empty(folder: &Path) -> io::Result<bool> {
 /// # Errors
 /// When a file cannot be read, written, verified or deleted; the source is then still there.
 pub fn move_file(source: &Path, target: &Path) -> io::Result<u64> {
+    place_file(source, target, false)
+}
+
+/// As [`move_file`], but the source stays.
+///
+/// # Errors
+/// When a file cannot be read, written or verified.
+pub fn copy_file(source: &Path, target: &Path) -> io::Result<u64> {
+    place_file(source, target, true)
+}
+
+fn place_file(source: &Path, target: &Path, keep: bool) -> io::Result<u64> {
     let bytes = fs::metadata(source)
         .map_err(|error| named(source, error))?
         .len();
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(|error| named(parent, error))?;
     }
+    let delete = || {
+        if keep {
+            Ok(())
+        } else {
+            fs::remove_file(source).map_err(|error| named(source, error))
+        }
+    };
     if target.exists() {
-        if !same_content(source, target)? {
+        // By whatever links: a file must not be deleted because it equals itself.
+        if same_path(source, target)? {
             return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
+                io::ErrorKind::InvalidInput,
                 format!(
-                    "{} and {} differ: neither was touched",
+                    "{} and {} are the same file: it was not touched",
                     source.display(),
                     target.display()
                 ),
             ));
         }
-        fs::remove_file(source).map_err(|error| named(source, error))?;
+        if !same_content(source, target)? {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!(
+                    "{} and {} differ: neither was touched. Compare them, delete or rename one, then resume the run",
+                    source.display(),
+                    target.display()
+                ),
+            ));
+        }
+        delete()?;
         return Ok(bytes);
     }
-    match fs::rename(source, target) {
-        Ok(()) => return Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-        Err(error) => return Err(named(source, error)),
+    if !keep {
+        match fs::rename(source, target) {
+            Ok(()) => return Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+            Err(error) => return Err(named(source, error)),
+        }
     }
     copy_verified(source, target)?;
-    fs::remove_file(source).map_err(|error| named(source, error))?;
+    // The copy's name must be on disk before the source's is taken from another disk.
+    sync_parent(target)?;
+    delete()?;
     Ok(bytes)
+}
+
+fn same_path(one: &Path, other: &Path) -> io::Result<bool> {
+    let real = |path: &Path| fs::canonicalize(path).map_err(|error| named(path, error));
+    Ok(real(one)? == real(other)?)
 }
 
 /// Copies to a partial name, brings it to disk, reads it back against the source, and renames it.
 fn copy_verified(source: &Path, target: &Path) -> io::Result<()> {
-    let mut partial = target.as_os_str().to_owned();
-    partial.push(PARTIAL);
-    let partial = PathBuf::from(partial);
+    let partial = partial_name(target);
     let copy = || -> io::Result<()> {
         let mut from = File::open(source)?;
         let mut to = File::create(&partial)?;
@@ -147,7 +261,11 @@ fn copy_verified(source: &Path, target: &Path) -> io::Result<()> {
     fs::rename(&partial, target).map_err(|error| named(target, error))
 }
 
-fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+/// Whether two files have the same bytes.
+///
+/// # Errors
+/// When one cannot be read.
+pub(crate) fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
     let (mut a, mut b) = (
         File::open(one).map_err(|error| named(one, error))?,
         File::open(other).map_err(|error| named(other, error))?,
@@ -191,7 +309,7 @@ pub fn move_tree(source: &Path, target: &Path) -> io::Result<Moved> {
 }
 
 /// Removes `folder` and the folders below it as far as they hold no file.
-fn remove_empty_folders(folder: &Path) {
+pub(crate) fn remove_empty_folders(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -247,6 +365,42 @@ mod tests {
             (fs::read(&source).unwrap(), fs::read(&target).unwrap()),
             (b"new".to_vec(), b"old".to_vec())
         );
+    }
+
+    #[test]
+    fn a_file_is_not_moved_to_itself() {
+        let base = tempfile::tempdir().unwrap();
+        let real = base.path().join("real");
+        fs::create_dir(&real).unwrap();
+        fs::write(real.join("f"), "x").unwrap();
+        let link = base.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for (from, to) in [(&real, &link), (&link, &real), (&real, &real)] {
+            assert!(move_file(&from.join("f"), &to.join("f")).is_err());
+            assert_eq!(fs::read(real.join("f")).unwrap(), b"x");
+        }
+    }
+
+    #[test]
+    fn writes_are_whole_and_new_ones_happen_once() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("a/lock");
+        assert!(write_file(&path, b"one", false).unwrap());
+        assert!(!write_file(&path, b"two", false).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert!(write_file(&path, b"three", true).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(base.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_copy_keeps_its_source() {
+        let base = tempfile::tempdir().unwrap();
+        let (source, target) = (base.path().join("s"), base.path().join("x/t"));
+        fs::write(&source, "1").unwrap();
+        assert_eq!(copy_file(&source, &target).unwrap(), 1);
+        assert_eq!(copy_file(&source, &target).unwrap(), 1);
+        assert!(source.exists() && target.exists());
     }
 
     #[test]

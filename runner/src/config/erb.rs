@@ -3,58 +3,92 @@
 //! EmrEtlRunner ran the text through Ruby's ERB. Substitution happens in the text, before YAML is read, so a value is not
 //! quoted. Anything else between `<%` and `%>` is refused with its line.
 
+use std::collections::BTreeMap;
+
+/// A text whose templates are filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filled {
+    /// The text.
+    pub text: String,
+    /// Variables that are not set and have no default, by the line of the result that asks for them (1 is the first).
+    pub unset: BTreeMap<usize, String>,
+}
+
 /// Replaces `<%= ENV['X'] %>`, `ENV["X"]`, `ENV.fetch('X')`, `ENV.fetch('X', 'default')` and `ENV['X'] || 'default'`,
-/// drops `<%# comments %>`, and turns `<%%` into `<%`. An unset variable is the empty text.
+/// drops `<%# comments %>`, and turns `<%%` into `<%` and `%%>` into `%>`. An unset variable is the empty text.
 ///
 /// # Errors
-/// The line and the code that is not one of these, or `fetch` of an unset variable without default.
+/// For each tag that is not one of these, or that fetches an unset variable without default: its line and its code.
 pub fn substitute(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
+) -> Result<Filled, Vec<String>> {
+    let mut filled = Filled {
+        text: String::with_capacity(text.len()),
+        unset: BTreeMap::new(),
+    };
+    let mut mistakes = Vec::new();
     let mut rest = text;
+    // line of the input and of the result at the end of `filled.text`
+    let (mut line, mut out_line) = (1, 1);
     while let Some(start) = rest.find("<%") {
-        out.push_str(&rest[..start]);
-        let line = 1 + text[..text.len() - rest.len() + start]
-            .matches('\n')
-            .count();
+        let before = rest[..start].replace("%%>", "%>");
+        let lines = before.matches('\n').count();
+        (line, out_line) = (line + lines, out_line + lines);
+        filled.text.push_str(&before);
         let tag = &rest[start + 2..];
         if let Some(literal) = tag.strip_prefix('%') {
-            out.push_str("<%");
+            filled.text.push_str("<%");
             rest = literal;
             continue;
         }
         let Some(end) = tag.find("%>") else {
-            return Err(format!("line {line}: `<%` without `%>`"));
+            mistakes.push(format!("line {line}: `<%` without `%>`"));
+            rest = "";
+            break;
         };
         let code = tag[..end].trim_end_matches('-').trim();
+        let tag_lines = tag[..end].matches('\n').count();
         rest = &tag[end + 2..];
-        if code.starts_with('#') {
-            continue;
-        }
-        let value = code
-            .strip_prefix('=')
-            .and_then(|expression| evaluate(expression.trim(), environment));
-        match value {
-            Some(Ok(value)) => out.push_str(&value),
-            Some(Err(mistake)) => return Err(format!("line {line}: {mistake}")),
-            None => {
-                return Err(format!(
+        if !code.starts_with('#') {
+            let value = code
+                .strip_prefix('=')
+                .and_then(|expression| evaluate(expression.trim(), environment));
+            match value {
+                Some(Ok(Value { text: Some(value), .. })) => {
+                    out_line += value.matches('\n').count();
+                    filled.text.push_str(&value);
+                }
+                Some(Ok(Value { name, .. })) => {
+                    filled.unset.insert(out_line, name);
+                }
+                Some(Err(mistake)) => mistakes.push(format!("line {line}: {mistake}")),
+                None => mistakes.push(format!(
                     "line {line}: `<%{code}%>` is template code that is not supported: use <%= ENV['NAME'] %>"
-                ));
+                )),
             }
         }
+        line += tag_lines;
     }
-    out.push_str(rest);
-    Ok(out)
+    filled.text.push_str(&rest.replace("%%>", "%>"));
+    if mistakes.is_empty() {
+        Ok(filled)
+    } else {
+        Err(mistakes)
+    }
+}
+
+/// A variable and its value or default; no text when it has neither.
+struct Value {
+    name: String,
+    text: Option<String>,
 }
 
 /// The value of one expression; `None` when it is not a look-up of the environment.
 fn evaluate(
     expression: &str,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Option<Result<String, String>> {
+) -> Option<Result<Value, String>> {
     if let Some(arguments) = expression
         .strip_prefix("ENV.fetch(")
         .and_then(|rest| rest.strip_suffix(')'))
@@ -65,8 +99,14 @@ fn evaluate(
             None if rest.trim().is_empty() => None,
             None => return None,
         };
-        let value = environment(name).or_else(|| default.map(str::to_owned));
-        return Some(value.ok_or_else(|| format!("environment variable {name} is not set")));
+        let text = environment(name).or_else(|| default.map(str::to_owned));
+        return Some(match text {
+            None => Err(format!("environment variable {name} is not set")),
+            text => Ok(Value {
+                name: name.to_owned(),
+                text,
+            }),
+        });
     }
     let rest = expression.strip_prefix("ENV[")?;
     let (name, rest) = quoted(rest.trim_start())?;
@@ -76,8 +116,10 @@ fn evaluate(
         None if rest.is_empty() => None,
         None => return None,
     };
-    let value = environment(name).or_else(|| default.map(str::to_owned));
-    Some(Ok(value.unwrap_or_default()))
+    Some(Ok(Value {
+        name: name.to_owned(),
+        text: environment(name).or_else(|| default.map(str::to_owned)),
+    }))
 }
 
 /// A quoted text at the beginning, and what follows it.
@@ -98,8 +140,18 @@ fn whole_quoted(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    fn fill(text: &str) -> Result<Filled, Vec<String>> {
+        substitute(text, &|name| match name {
+            "SET" => Some("value".to_owned()),
+            "LINES" => Some("1\n2".to_owned()),
+            _ => None,
+        })
+    }
+
     fn run(text: &str) -> Result<String, String> {
-        substitute(text, &|name| (name == "SET").then(|| "value".to_owned()))
+        fill(text)
+            .map(|filled| filled.text)
+            .map_err(|mistakes| mistakes.join("\n"))
     }
 
     #[test]
@@ -112,10 +164,27 @@ mod tests {
             ("a: <%= ENV.fetch('SET') %>", "a: value"),
             ("a: <%= ENV.fetch('UNSET', \"d\") -%>", "a: d"),
             ("a: 1<%# a comment %>", "a: 1"),
-            ("a: <%% b", "a: <% b"),
+            ("a: <%% b %%>", "a: <% b %>"),
+            ("a: <%= ENV['SET'] || 'other' %>", "a: value"),
+            ("a: <%= ENV.fetch( 'SET' , 'd' ) %>", "a: value"),
+            ("a: '<%= ENV['SET'] %>'", "a: 'value'"),
         ] {
             assert_eq!(run(template).as_deref(), Ok(expected), "{template}");
         }
+    }
+
+    #[test]
+    fn unset_variables_are_known_by_their_lines() {
+        let filled = fill("a: <%= ENV['LINES'] %>\n<%# x\n y %>b: <%= ENV['UNSET'] %>\n").unwrap();
+        assert_eq!(filled.text, "a: 1\n2\nb: \n");
+        assert_eq!(filled.unset, BTreeMap::from([(3, "UNSET".to_owned())]));
+    }
+
+    #[test]
+    fn all_mistakes_are_told() {
+        let mistakes = fill("<% a %>\n<%= b\n %>\n<%= ENV.fetch('UNSET') %><%").unwrap_err();
+        assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+        assert!(mistakes[2].starts_with("line 4: environment variable UNSET"));
     }
 
     #[test]

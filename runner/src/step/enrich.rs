@@ -1,68 +1,112 @@
-//! Enrich: the staged logs become enriched events in the folder of the run.
+//! Enrich: the staged logs become enriched events in the folder of the run (EmrEtlRunner's step `Enrich Raw Events`).
+
+use std::collections::BTreeSet;
 
 use engine::enrichment::Environment;
+use engine::enrichment::databases::Databases;
 use engine::job::EnrichJob;
 use engine::store::Location;
 
-use std::path::PathBuf;
+use super::RunContext;
+use crate::objects::Objects;
 
-use super::{RunContext, StepOutcome, committed_before, is_committed, local};
-use crate::transfer;
-
-/// Runs the engine's enrich job.
+/// The engine's job of this run.
 ///
 /// # Errors
-/// When the job failed; nothing of its output is visible then.
-pub fn run(context: &RunContext) -> Result<StepOutcome, String> {
+/// When the staged logs cannot be listed.
+pub fn job(context: &RunContext) -> Result<EnrichJob, String> {
     let config = &context.config;
-    let output = context.run_folder(&config.enriched.good);
+    let (Some(raw), Some(bad)) = (&config.raw, &config.enriched.bad) else {
+        return Err("there are no raw logs in Stream Enrich mode".into());
+    };
     let errors = config
-        .errors_apart()
-        .then(|| {
-            config
-                .enriched
-                .errors
-                .as_ref()
-                .map(|base| context.run_folder(base).to_string())
-        })
-        .flatten();
-    let processing = &config.raw.processing;
-    let staged = transfer::files_below(&local(processing)).map_err(|error| error.to_string())?;
-    let job = EnrichJob {
-        input: input_globs(processing, &staged),
+        .enriched
+        .errors
+        .as_ref()
+        .filter(|_| config.errors_apart())
+        .map(|base| context.run_folder(base).to_string());
+    let options = context.job_options();
+    let environment = Environment {
+        databases: Databases {
+            folder: config.camonica.enrichment_data.clone(),
+            cache: None,
+            store: options.store.clone(),
+        },
+        open_exchange_rates: config.camonica.exchange_rates_endpoint.clone(),
+        ..Environment::default()
+    };
+    Ok(EnrichJob {
+        input: globs(&context.objects, &raw.processing, "*")?,
         format: config.format.clone(),
-        output: output.to_string(),
-        bad: context.run_folder(&config.enriched.bad).to_string(),
+        output: context.run_folder(&config.enriched.good).to_string(),
+        bad: context.run_folder(bad).to_string(),
         errors,
         enrichments: context.enrichments.clone(),
-        environment: Environment::default(),
+        environment,
         resolver: context.resolver.clone(),
         etl_tstamp_ms: context.etl_tstamp_ms,
         v_etl: None,
-        options: context.job_options()?,
-    };
-    // A commit that was cut off comes first: it may have written its marker already, and still have leftovers to clear.
-    let report = match job.finish_cut().map_err(|error| error.to_string())? {
-        Some(report) => report,
-        None if is_committed(&output, "_SUCCESS") => return Ok(committed_before(&output)),
-        None => job.run().map_err(|error| error.to_string())?,
-    };
-    Ok(StepOutcome {
-        summary: report.to_table(),
-        report: serde_json::json!(report),
+        options,
     })
 }
 
-/// Globs that name all staged files. One glob reads its own level and, of folders that it matches, the next one; files that
-/// a collector put deeper would otherwise be archived without having been enriched.
-fn input_globs(processing: &Location, staged: &[PathBuf]) -> String {
-    let deepest = staged
-        .iter()
-        .map(|file| file.components().count())
-        .max()
-        .unwrap_or(1);
-    let levels: Vec<String> = (1..deepest.max(2))
-        .map(|level| processing.join(&vec!["*"; level].join("/")).to_string())
+/// Globs that name all objects below `folder` whose names match `name`, `*` or `*.gz`. One glob reads its own level and, of
+/// folders that it matches, the next one; objects that a collector put deeper would otherwise be archived without having
+/// been read.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn globs(objects: &Objects, folder: &Location, name: &str) -> Result<String, String> {
+    let ending = name.trim_start_matches('*');
+    let mut depths = BTreeSet::new();
+    objects.each(folder, &mut |entry| {
+        if entry.relative.ends_with(ending) {
+            depths.insert(entry.relative.matches('/').count());
+        }
+        true
+    })?;
+    if ending.is_empty() {
+        // `*` matches folders too, and reads the level below them
+        let deepest = depths.last().copied().unwrap_or(0);
+        depths = (0..deepest.max(1)).collect();
+    } else if depths.is_empty() {
+        depths.insert(0);
+    }
+    let levels: Vec<String> = depths
+        .into_iter()
+        .map(|above| folder.join(&("*/".repeat(above) + name)).to_string())
         .collect();
-    levels.join(",")
+    Ok(levels.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn globs_reach_every_level() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Location::from_path(base.path()).unwrap();
+        let objects = Objects::new(None);
+        let found = |name: &str| {
+            globs(&objects, &folder, name)
+                .unwrap()
+                .replace(&format!("{}/", base.path().display()), "")
+        };
+        assert_eq!((found("*").as_str(), found("*.gz").as_str()), ("*", "*.gz"));
+        fs::write(base.path().join("a.gz"), "").unwrap();
+        assert_eq!(found("*"), "*");
+        fs::create_dir_all(base.path().join("x")).unwrap();
+        fs::write(base.path().join("x/a.gz"), "").unwrap();
+        assert_eq!(
+            (found("*").as_str(), found("*.gz").as_str()),
+            ("*", "*.gz,*/*.gz")
+        );
+        fs::create_dir_all(base.path().join("x/y")).unwrap();
+        fs::write(base.path().join("x/y/a.gz"), "").unwrap();
+        assert_eq!(found("*"), "*,*/*");
+        assert_eq!(found("*.gz"), "*.gz,*/*.gz,*/*/*.gz");
+    }
 }
