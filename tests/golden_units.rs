@@ -23,6 +23,8 @@ mod core_calls;
 mod enrichment_calls;
 #[path = "golden_units/expectation.rs"]
 mod expectation;
+#[path = "golden_units/script_calls.rs"]
+mod script_calls;
 #[path = "golden_units/tree.rs"]
 mod tree;
 #[path = "golden_units/values.rs"]

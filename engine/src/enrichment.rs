@@ -112,12 +112,27 @@ impl Enricher {
         event_id: String,
         session: Option<&lookup::Session>,
     ) -> std::result::Result<EnrichedEvent, EnrichFailure> {
+        self.enrich_with_pii(raw, event_id, session)
+            .map(|(event, _)| event)
+    }
+
+    /// As [`enrich`](Self::enrich), with column `pii`, which the TSV does not have: what the pseudonymisation replaced, if
+    /// its configuration wants that told.
+    ///
+    /// # Errors
+    /// As [`enrich`](Self::enrich).
+    pub fn enrich_with_pii(
+        &self,
+        raw: &RawEvent,
+        event_id: String,
+        session: Option<&lookup::Session>,
+    ) -> std::result::Result<(EnrichedEvent, Option<String>), EnrichFailure> {
         let decoded = DecodedJsons::new(&raw.parameters);
         let mut draft = Draft::new(raw);
         draft.session = session;
         self.run_steps(&mut draft, &decoded, event_id)?;
         if draft.failures.is_empty() {
-            Ok(draft.event)
+            Ok((draft.event, draft.pii))
         } else {
             Err(EnrichFailure::Rejected(draft.failures.into_texts()))
         }

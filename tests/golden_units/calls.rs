@@ -5,7 +5,10 @@ use engine::enrichment::registry::KNOWN;
 use serde_json::Value;
 
 use crate::tree::{Call, Stop};
-use crate::{core_calls as core, enrichment_calls as enrichment, values, webhook_calls as webhook};
+use crate::{
+    core_calls as core, enrichment_calls as enrichment, script_calls as script, values,
+    webhook_calls as webhook,
+};
 
 /// A function of the reference, by one or more of ours.
 pub type Function = fn(&mut Call<'_, '_>) -> Result<Value, Stop>;
@@ -104,6 +107,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("IpLookupsEnrichment.extractIpInformation", enrichment::ip_information),
     ("IpLookupsEnrichment.dbsToCache", enrichment::databases_to_fetch),
     ("DateTime.now", enrichment::now),
+    // scripts and pseudonymisation
+    ("JavascriptScriptEnrichment.compile", script::compile),
+    ("JavascriptScriptEnrichment.process", script::process),
+    ("EtlPipeline.processEvents", script::process_events),
     // shredder
     ("Shredder.makePartialHierarchy", core::partial_hierarchy),
     ("TypeHierarchy.toJsonNode", core::hierarchy_json),
@@ -143,9 +150,6 @@ const NOT_RUN: &[(&str, Reason)] = &[
     ("Output.parse", Enrichment(&["api_request_enrichment_config"])),
     ("CurrencyConversionEnrichment.convertCurrencies", Enrichment(&["currency_conversion_config"])),
     ("CurrencyConversionEnrichmentConfig.parse", Enrichment(&["currency_conversion_config"])),
-    ("JavascriptScriptEnrichment.compile", Enrichment(&["javascript_script_config"])),
-    ("JavascriptScriptEnrichment.process", Enrichment(&["javascript_script_config"])),
-    ("EtlPipeline.processEvents", Enrichment(&["pii_enrichment_config"])),
     ("RefererParserEnrichment.extractRefererDetails", Enrichment(&["referer_parser"])),
     ("RefererParserEnrichment.parse", Enrichment(&["referer_parser"])),
     ("UaParserEnrichment.extractUserAgent", Enrichment(&["ua_parser_config"])),

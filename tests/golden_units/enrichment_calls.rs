@@ -34,7 +34,7 @@ static FILES: LazyLock<DatabaseFolder> = LazyLock::new(|| {
     DatabaseFolder::new(&shared, "scala-common-enrich")
 });
 
-fn databases() -> Databases {
+pub fn databases() -> Databases {
     FILES.databases()
 }
 
@@ -49,7 +49,7 @@ fn config(call: &Call<'_, '_>) -> EnrichmentConfig {
     }
 }
 
-fn raw_event(parameters: Parameters) -> RawEvent {
+pub fn raw_event(parameters: Parameters) -> RawEvent {
     RawEvent {
         api: Default::default(),
         parameters,

@@ -84,6 +84,10 @@ impl<'r> Evaluator<'r> {
                 let result = self.result.clone();
                 return result.ok_or_else(|| Stop::different("no $result"));
             }
+            Value::String(text) if text.starts_with("$result.") => {
+                let result = self.result.clone().unwrap_or_default();
+                return member_of(&result, text.trim_start_matches("$result."));
+            }
             Value::Array(items) => {
                 return items.iter().map(|item| self.at(item, argument)).collect();
             }
@@ -95,6 +99,21 @@ impl<'r> Evaluator<'r> {
         }
         if let Some(member) = tree["select"].as_str() {
             return self.select(member, &tree["of"], argument);
+        }
+        if let Some(path) = tree["json_path"].as_array() {
+            let text = self.at(&tree["of"], argument)?;
+            let json: Value = text
+                .as_str()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .ok_or_else(|| Stop::different(format!("{text} is no JSON")))?;
+            let found = path
+                .iter()
+                .try_fold(&json, |json, step| match step.as_u64() {
+                    Some(index) => json.get(usize::try_from(index).ok()?),
+                    None => json.get(step.as_str()?),
+                });
+            // a member that is absent is null to the cases
+            return Ok(found.cloned().unwrap_or_default());
         }
         if let Some(parts) = tree["concat"].as_array() {
             let parts = self.at(&json!(parts), argument)?;

@@ -86,6 +86,11 @@ impl JavascriptScript {
         })
     }
 
+    /// The text of the script.
+    pub fn text(&self) -> &str {
+        &self.script.text
+    }
+
     /// Runs the script; gives the JSON text of its result.
     fn run(&self, event: &mut ScriptEvent) -> Result<Option<String>, String> {
         INTERPRETERS.with_borrow_mut(|interpreters| {

@@ -96,10 +96,7 @@ impl JsonPath {
 
     /// The names of a path of nothing but single names, which needs no search.
     fn only_names(&self) -> Option<Vec<&str>> {
-        let name = |step: &'_ Step| match step {
-            Step::Names(names) if names.len() == 1 => true,
-            _ => false,
-        };
+        let name = |step: &'_ Step| matches!(step, Step::Names(names) if names.len() == 1);
         if !self.path.steps.iter().all(name) {
             return None;
         }

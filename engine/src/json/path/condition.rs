@@ -145,7 +145,7 @@ impl Operand {
             Self::Literal(value) => Side::Value(value),
             Self::Path(path) if path.is_definite() => walk
                 .inner_definite(path, tested)
-                .map_or(Side::Undefined, |value| Side::Value(value)),
+                .map_or(Side::Undefined, Side::Value),
             Self::Path(path) => Side::List(
                 walk.inner(path, tested)
                     .into_iter()
