@@ -10,22 +10,26 @@
 //! ([`registry::Stage`]); which of them run is decided by their [configuration](config).
 
 pub mod anon_ip;
+pub mod api_request;
 pub mod campaign_attribution;
 pub mod codes;
 mod collector_fields;
 pub mod config;
 pub mod cookie_extractor;
 pub mod cross_domain;
+pub mod currency;
 pub mod databases;
 pub mod derived_contexts;
 pub mod draft;
 pub mod environment;
 pub mod event_fingerprint;
 pub mod failures;
-pub mod javascript;
+pub mod http;
 pub mod http_header_extractor;
 pub mod iab_spiders_and_robots;
+pub mod input;
 pub mod ip_lookups;
+pub mod javascript;
 pub mod json_fields;
 pub mod lookup;
 pub mod page_uri;
@@ -34,6 +38,7 @@ pub mod registry;
 pub mod schema_check;
 pub mod timestamps;
 pub mod tracker_fields;
+pub mod weather;
 
 use std::sync::Arc;
 
@@ -112,20 +117,22 @@ impl Enricher {
         event_id: String,
         session: Option<&lookup::Session>,
     ) -> std::result::Result<EnrichedEvent, EnrichFailure> {
-        self.enrich_with_pii(raw, event_id, session)
+        self.enrich_noting(raw, event_id, session, &mut Vec::new())
             .map(|(event, _)| event)
     }
 
-    /// As [`enrich`](Self::enrich), with column `pii`, which the TSV does not have: what the pseudonymisation replaced, if
-    /// its configuration wants that told.
+    /// [`enrich`](Self::enrich), which also gives column `pii`, which the TSV does not have (what the
+    /// pseudonymisation replaced, if its configuration wants that told), and appends the names of the
+    /// configurable enrichments that made the event bad.
     ///
     /// # Errors
-    /// As [`enrich`](Self::enrich).
-    pub fn enrich_with_pii(
+    /// The same.
+    pub fn enrich_noting(
         &self,
         raw: &RawEvent,
         event_id: String,
         session: Option<&lookup::Session>,
+        failed_enrichments: &mut Vec<&'static str>,
     ) -> std::result::Result<(EnrichedEvent, Option<String>), EnrichFailure> {
         let decoded = DecodedJsons::new(&raw.parameters);
         let mut draft = Draft::new(raw);
@@ -134,6 +141,7 @@ impl Enricher {
         if draft.failures.is_empty() {
             Ok((draft.event, draft.pii))
         } else {
+            failed_enrichments.extend(draft.failures.enrichments());
             Err(EnrichFailure::Rejected(draft.failures.into_texts()))
         }
     }

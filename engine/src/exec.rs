@@ -55,6 +55,8 @@ pub struct Options {
     pub skip_corrupt: bool,
     /// Set by the operator (Ctrl-C) to stop the job.
     pub cancel: Arc<AtomicBool>,
+    /// Set when the run has failed: what waits within `work` gives up.
+    pub failed: Arc<AtomicBool>,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             split_bytes: split::SPLIT_BYTES,
             skip_corrupt: false,
             cancel: Arc::default(),
+            failed: Arc::default(),
         }
     }
 }
@@ -258,6 +261,7 @@ impl<'a> Job<'a> {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.get_or_insert(error);
         drop(failure);
+        self.options.failed.store(true, Ordering::Relaxed);
         self.queue.cancel();
     }
 

@@ -1,5 +1,6 @@
 //! The jobs: what a caller asks for, wired from input to committed output.
 
+mod aside;
 pub mod enrich;
 pub mod etl;
 pub mod manifest;

@@ -76,7 +76,7 @@ pub fn process_events(call: &mut Call<'_, '_>) -> Result {
         .map_err(|failure| Stop::different(format!("{failure:?}")))?;
     let outcomes = raw_events.iter().map(|raw| {
         let id = "11111111-2222-4333-8444-555555555555".to_owned();
-        match enricher.enrich_with_pii(raw, id, None) {
+        match enricher.enrich_noting(raw, id, None, &mut Vec::new()) {
             Ok((event, pii)) => json!({"success": columns(&event, pii)}),
             Err(EnrichFailure::Rejected(texts)) => json!({"failure": texts}),
             Err(other) => json!({"failure": [format!("{other:?}")]}),

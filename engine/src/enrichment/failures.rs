@@ -48,6 +48,23 @@ pub enum FailureStep {
     Iab,
 }
 
+impl FailureStep {
+    /// The name of the configurable enrichment whose step this is.
+    pub fn enrichment(self) -> Option<&'static str> {
+        Some(match self {
+            Self::UserAgentUtils => "user_agent_utils_config",
+            Self::UaParser => "ua_parser_config",
+            Self::CurrencyConversion => "currency_conversion_config",
+            Self::Javascript => "javascript_script_config",
+            Self::ApiRequest => "api_request_enrichment_config",
+            Self::SqlQuery => "sql_query_enrichment_config",
+            Self::Weather => "weather_enrichment_config",
+            Self::Iab => "iab_spiders_and_robots_enrichment",
+            _ => return None,
+        })
+    }
+}
+
 /// The texts that the steps of one event left so far.
 #[derive(Debug, Default)]
 pub struct Failures {
@@ -79,6 +96,19 @@ impl Failures {
     /// Whether no step left a text.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()
+    }
+
+    /// The configurable enrichments that left texts, each once.
+    pub fn enrichments(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for (step, _) in &self.texts {
+            if let Some(name) = step.enrichment()
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// All texts in the order of the bad row.
@@ -161,10 +191,35 @@ mod tests {
         assert!(failures.has(FailureStep::PageUri));
         assert!(!failures.has(FailureStep::Weather));
         assert!(!failures.is_empty());
+        failures.push(FailureStep::Iab, "again".into());
+        assert_eq!(
+            failures.enrichments(),
+            ["iab_spiders_and_robots_enrichment"]
+        );
         assert_eq!(
             failures.into_texts(),
-            ["ua", "page", "b", "a", "schema", "iab"]
+            ["ua", "page", "b", "a", "schema", "iab", "again"]
         );
+    }
+
+    #[test]
+    fn steps_of_enrichments_have_their_names() {
+        use super::super::registry::KNOWN;
+        let steps = [
+            FailureStep::UserAgentUtils,
+            FailureStep::UaParser,
+            FailureStep::CurrencyConversion,
+            FailureStep::Javascript,
+            FailureStep::ApiRequest,
+            FailureStep::SqlQuery,
+            FailureStep::Weather,
+            FailureStep::Iab,
+        ];
+        for step in steps {
+            let name = step.enrichment().unwrap();
+            assert!(KNOWN.iter().any(|known| known.name == name), "{name}");
+        }
+        assert_eq!(FailureStep::PageUri.enrichment(), None);
     }
 
     #[test]

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::aside::Aside;
 use super::manifest::{self, Manifest};
 use super::options::JobOptions;
-use super::record::{RecordKernel, RecordOutput, RecordPlace};
+use super::record::{Enriched, RecordKernel, RecordOutput, RecordPlace};
 use super::report::{EnrichCounts, JobReport};
 use super::shared;
 use crate::collector::CollectorFormat;
 use crate::dedup::keys::{KeyTable, KeyWriter};
 use crate::enrichment::config::EnrichmentConfigs;
 use crate::enrichment::{EnrichSettings, Enricher, Environment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec;
+use crate::exec::progress::Progress;
 use crate::input::{Chunk, Framing, Snapshot};
 use crate::output::{Begun, Ending, JobOutput, OutputRoot, OutputSettings, PartWriter};
 use crate::store::Location;
@@ -156,41 +158,43 @@ impl EnrichJob {
         };
 
         let progress = self.options.progress.start("enrich", snapshot.total_bytes);
+        let options = self.options.exec_options();
+        let stage = Stage {
+            kernel,
+            snapshot: &snapshot,
+            writers: &writers,
+            progress: progress.as_ref(),
+        };
         let outcome = exec::run(
             &snapshot,
             framing,
-            &self.options.exec_options(),
+            &options,
             progress.as_ref(),
             &store,
             |_| {
                 Ok(Worker {
                     out: RecordOutput::default(),
                     keys: keys.map(KeyTable::writer),
+                    aside: Aside::default(),
                 })
             },
-            |worker, chunk| {
-                let before = (
-                    worker.out.counts.records,
-                    worker.out.counts.good,
-                    worker.out.counts.bad_rows(),
-                );
-                worker.enrich(&kernel, &snapshot, chunk);
-                worker.hand_over(&writers)?;
-                let counts = &worker.out.counts;
-                progress.add(
-                    0,
-                    counts.records - before.0,
-                    counts.good - before.1,
-                    counts.bad_rows() - before.2,
-                );
-                Ok(())
-            },
+            |worker, chunk| worker.enrich(&stage, chunk, &options),
         );
+        // what still waits for answers of services
+        let outcome = outcome.and_then(|mut outcome| {
+            finish(&mut outcome.workers, &stage, &options)?;
+            Ok(outcome)
+        });
         progress.finish();
         let outcome = outcome?;
         let mut counts = EnrichCounts::default();
         for worker in &outcome.workers {
             counts.add(&worker.out.counts);
+        }
+        for (enrichment, statistics) in enricher.caches() {
+            counts
+                .caches
+                .insert(enrichment.to_owned(), statistics.into());
         }
         if outcome.undecodable_lines > 0 {
             counts.records += outcome.undecodable_lines;
@@ -237,22 +241,95 @@ struct Writers {
     errors: Option<Arc<PartWriter>>,
 }
 
+/// What the workers share.
+struct Stage<'j> {
+    kernel: RecordKernel<'j>,
+    snapshot: &'j Snapshot,
+    writers: &'j Writers,
+    progress: &'j dyn Progress,
+}
+
 struct Worker<'k> {
     out: RecordOutput,
     keys: Option<KeyWriter<'k>>,
+    /// Records that wait for answers of services.
+    aside: Aside,
+}
+
+/// Enriches what the workers set aside, each its own.
+fn finish(workers: &mut [Worker<'_>], stage: &Stage<'_>, options: &exec::Options) -> Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = workers
+            .iter_mut()
+            .filter(|worker| !worker.aside.is_empty())
+            .map(|worker| scope.spawn(|| worker.finish(stage, options)))
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(Error::internal("a worker panicked at the end of the job")))
+        })
+    })
 }
 
 impl Worker<'_> {
-    fn enrich(&mut self, kernel: &RecordKernel<'_>, snapshot: &Snapshot, chunk: &mut Chunk) {
-        let object = &snapshot.objects[chunk.object as usize].relative;
+    /// Enriches a chunk, and of earlier ones what has its answers now.
+    fn enrich(
+        &mut self,
+        stage: &Stage<'_>,
+        chunk: &mut Chunk,
+        options: &exec::Options,
+    ) -> Result<()> {
+        let before = self.rows();
+        let object = chunk.object;
+        let (kernel, snapshot) = (&stage.kernel, stage.snapshot);
+        let name = &snapshot.objects[object as usize].relative;
         for record in chunk.records() {
             let place = RecordPlace {
-                object,
+                object: name,
                 offset: record.offset,
                 index: record.index,
             };
-            kernel.enrich(record.bytes, place, &mut self.out);
+            let session = Some(self.aside.session());
+            let enriched = kernel.enrich_in(record.bytes, place, session, &mut self.out);
+            if enriched == Enriched::Pending {
+                self.aside.set(&record);
+            }
         }
+        self.aside.end_of_chunk(object)?;
+        self.aside
+            .enrich_answered(kernel, snapshot, options, &mut self.out)?;
+        self.hand_over(stage.writers)?;
+        self.tell(stage, before);
+        Ok(())
+    }
+
+    /// Enriches all that was set aside.
+    fn finish(&mut self, stage: &Stage<'_>, options: &exec::Options) -> Result<()> {
+        while !self.aside.is_empty() {
+            let before = self.rows();
+            self.aside
+                .enrich_next(&stage.kernel, stage.snapshot, options, &mut self.out)?;
+            self.hand_over(stage.writers)?;
+            self.tell(stage, before);
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> [u64; 3] {
+        let counts = &self.out.counts;
+        [counts.records, counts.good, counts.bad_rows()]
+    }
+
+    /// Tells how many rows came since `before`.
+    fn tell(&self, stage: &Stage<'_>, before: [u64; 3]) {
+        let now = self.rows();
+        stage.progress.add(
+            0,
+            now[0] - before[0],
+            now[1] - before[1],
+            now[2] - before[2],
+        );
     }
 
     fn hand_over(&mut self, writers: &Writers) -> Result<()> {

@@ -2,7 +2,8 @@
 //!
 //! Keeps `EtlPipeline.processEvents` (scala-common-enrich 0.34.0): a record that a collector format or an adapter
 //! refuses is one bad row; otherwise each raw event is good or bad on its own; an unexpected exception makes one bad
-//! row of the whole record, also where some of its events were good.
+//! row of the whole record, also where some of its events were good. A record that waits for answers of services leaves
+//! nothing behind, and is enriched anew.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::report::EnrichCounts;
+use crate::adapter::raw_event::RawEvent;
 use crate::adapter::{self, AdapterFailure};
 use crate::collector::{CollectorFormat, Parsed};
+use crate::enrichment::lookup::Session;
 use crate::enrichment::{EnrichFailure, Enricher};
 use crate::event::bad_row::write_enrich_bad_row;
 use crate::event::fields::Field;
@@ -67,10 +70,31 @@ pub struct RecordOutput {
     pub counts: EnrichCounts,
 }
 
+/// How far a record came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Enriched {
+    /// Its lines and counts are in the output.
+    Finished,
+    /// It waits for answers of services, and nothing of it is in the output: it has to be enriched anew.
+    Pending,
+}
+
 impl RecordKernel<'_> {
-    /// Enriches one record.
+    /// Enriches one record. Services are asked on the spot.
     pub fn enrich(&self, record: &[u8], place: RecordPlace<'_>, out: &mut RecordOutput) {
-        out.counts.records += 1;
+        // without a session no question stays open
+        let _ = self.enrich_in(record, place, None, out);
+    }
+
+    /// Enriches one record; with a session, questions to services are noted in it, not asked.
+    pub fn enrich_in(
+        &self,
+        record: &[u8],
+        place: RecordPlace<'_>,
+        session: Option<&Session>,
+        out: &mut RecordOutput,
+    ) -> Enriched {
         let text: Cow<'_, str> = if self.format.is_binary() {
             Cow::Borrowed("")
         } else {
@@ -90,19 +114,22 @@ impl RecordKernel<'_> {
         };
         let payload = match parsed {
             Parsed::Ignored(rule) => {
+                out.counts.records += 1;
                 out.counts.ignore(rule, 1);
-                return;
+                return Enriched::Finished;
             }
             Parsed::Bad(messages) => {
+                out.counts.records += 1;
                 out.counts.failed_whole += 1;
                 self.bad_row(&line(), &messages, out);
-                return;
+                return Enriched::Finished;
             }
             Parsed::Payload(payload) => payload,
         };
         let raw_events = match adapter::raw_events(payload, self.resolver) {
             Ok(raw_events) => raw_events,
             Err(failure) => {
+                out.counts.records += 1;
                 out.counts.failed_whole += 1;
                 let is_unexpected = matches!(failure, AdapterFailure::Unexpected { .. });
                 let messages = failure.into_messages();
@@ -111,12 +138,30 @@ impl RecordKernel<'_> {
                 } else {
                     self.bad_row(&line(), &messages, out);
                 }
-                return;
+                return Enriched::Finished;
             }
         };
+        let enriched = self.enrich_events(&raw_events, place, session, &line, out);
+        if let Some(session) = session {
+            session.settle(enriched == Enriched::Finished);
+        }
+        enriched
+    }
 
-        // An unexpected exception in one event takes back what the record has written so far.
+    /// Enriches the events of one record.
+    fn enrich_events<'l>(
+        &self,
+        raw_events: &[RawEvent],
+        place: RecordPlace<'_>,
+        session: Option<&Session>,
+        line: &dyn Fn() -> Cow<'l, str>,
+        out: &mut RecordOutput,
+    ) -> Enriched {
+        // An unexpected exception in one event takes back what the record has written so far, and so does an answer
+        // that is missing.
         let start = Mark::of(out);
+        let mut failed_enrichments = Vec::new();
+        let mut is_pending = false;
         for (index, raw_event) in raw_events.iter().enumerate() {
             let id = self.run.uuid(&[
                 b"event",
@@ -125,7 +170,13 @@ impl RecordKernel<'_> {
                 &place.index.to_le_bytes(),
                 &(index as u64).to_le_bytes(),
             ]);
-            match self.enricher.enrich(raw_event, id, None) {
+            let enriched =
+                self.enricher
+                    .enrich_noting(raw_event, id, session, &mut failed_enrichments);
+            match enriched {
+                // the others of its events are only looked at for their questions, to ask all at once
+                Err(EnrichFailure::Pending) => is_pending = true,
+                _ if is_pending => {}
                 Ok(event) => {
                     event.write_tsv(&mut out.good);
                     out.good_rows += 1;
@@ -137,18 +188,26 @@ impl RecordKernel<'_> {
                     out.counts.bad += 1;
                     self.bad_row(&line(), &messages, out);
                 }
-                // without a session no question stays open
-                Err(EnrichFailure::Pending) => {}
                 Err(EnrichFailure::Unexpected(exception)) => {
                     start.restore(out);
+                    out.counts.records += 1;
                     out.counts.failed_whole += 1;
                     self.unexpected(&line(), &[exception], out);
-                    return;
+                    return Enriched::Finished;
                 }
             }
         }
+        if is_pending {
+            start.restore(out);
+            return Enriched::Pending;
+        }
+        for enrichment in failed_enrichments {
+            out.counts.fail_by(enrichment, 1);
+        }
+        out.counts.records += 1;
         out.counts.expanded += 1;
         out.counts.raw_events += raw_events.len() as u64;
+        Enriched::Finished
     }
 
     fn bad_row(&self, line: &str, messages: &[String], out: &mut RecordOutput) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::enrichment::lookup::CacheStatistics;
 use crate::error::{Error, Result};
 
 /// Counts of an enrich job, over all workers.
@@ -24,6 +25,42 @@ pub struct EnrichCounts {
     pub good: u64,
     /// Raw events that became bad rows.
     pub bad: u64,
+    /// Bad events by the configurable enrichments that failed them; an event may count for several.
+    #[serde(default)]
+    pub failed_by_enrichment: BTreeMap<String, u64>,
+    /// What the caches of the enrichments saved, by the names of these.
+    #[serde(default)]
+    pub caches: BTreeMap<String, CacheCounts>,
+}
+
+/// How often a cache of an enrichment had the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheCounts {
+    /// Look-ups that needed no request of their own.
+    pub hits: u64,
+    /// Look-ups that became requests.
+    pub misses: u64,
+    /// Requests whose answer was an error.
+    #[serde(default)]
+    pub errors: u64,
+}
+
+impl CacheCounts {
+    /// The part of the look-ups that needed no request, 0 to 1; none without look-ups.
+    pub fn rate(&self) -> Option<f64> {
+        let all = self.hits + self.misses;
+        (all > 0).then(|| self.hits as f64 / all as f64)
+    }
+}
+
+impl From<CacheStatistics> for CacheCounts {
+    fn from(statistics: CacheStatistics) -> Self {
+        Self {
+            hits: statistics.hits,
+            misses: statistics.misses,
+            errors: statistics.errors,
+        }
+    }
 }
 
 impl EnrichCounts {
@@ -38,6 +75,26 @@ impl EnrichCounts {
         self.raw_events += other.raw_events;
         self.good += other.good;
         self.bad += other.bad;
+        for (enrichment, events) in &other.failed_by_enrichment {
+            self.fail_by(enrichment, *events);
+        }
+        for (enrichment, cache) in &other.caches {
+            let sum = self.caches.entry(enrichment.clone()).or_default();
+            sum.hits += cache.hits;
+            sum.misses += cache.misses;
+            sum.errors += cache.errors;
+        }
+    }
+
+    /// Counts bad events of an enrichment.
+    pub fn fail_by(&mut self, enrichment: &str, events: u64) {
+        match self.failed_by_enrichment.get_mut(enrichment) {
+            Some(count) => *count += events,
+            None => {
+                self.failed_by_enrichment
+                    .insert(enrichment.to_owned(), events);
+            }
+        }
     }
 
     /// Counts records that a rule tells to ignore.
@@ -235,6 +292,12 @@ impl JobReport {
             rows.push(("raw events".into(), grouped(counts.raw_events)));
             rows.push(("  enriched".into(), grouped(counts.good)));
             rows.push(("  bad".into(), grouped(counts.bad)));
+            for (enrichment, events) in &counts.failed_by_enrichment {
+                rows.push((format!("    by {enrichment}"), grouped(*events)));
+            }
+            for (enrichment, cache) in &counts.caches {
+                rows.push((format!("cache of {enrichment}"), cache_figures(cache)));
+            }
         }
         if let Some(counts) = &self.shred {
             rows.push(("enriched lines".into(), grouped(counts.lines)));
@@ -303,6 +366,22 @@ impl JobReport {
     }
 }
 
+/// `9,990 hits, 10 misses (99.9 %), 2 errors`.
+fn cache_figures(cache: &CacheCounts) -> String {
+    let mut text = format!(
+        "{} hits, {} misses",
+        grouped(cache.hits),
+        grouped(cache.misses)
+    );
+    if let Some(rate) = cache.rate() {
+        text.push_str(&format!(" ({:.1} %)", rate * 100.0));
+    }
+    if cache.errors > 0 {
+        text.push_str(&format!(", {} errors", grouped(cache.errors)));
+    }
+    text
+}
+
 /// `1234567` as `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -355,6 +434,41 @@ mod tests {
         shred.check().unwrap();
         shred.lines = 5;
         assert!(shred.check().is_err());
+    }
+
+    #[test]
+    fn enrichments_are_counted_and_shown() {
+        let mut counts = EnrichCounts::default();
+        counts.fail_by("weather_enrichment_config", 2);
+        let statistics = CacheStatistics {
+            hits: 1998,
+            misses: 2,
+            errors: 1,
+        };
+        counts
+            .caches
+            .insert("weather_enrichment_config".into(), statistics.into());
+        let other = counts.clone();
+        counts.add(&other);
+        assert_eq!(counts.failed_by_enrichment["weather_enrichment_config"], 4);
+        let report = JobReport {
+            enrich: Some(counts.clone()),
+            ..JobReport::default()
+        };
+        let table = report.to_table();
+        for row in [
+            "    by weather_enrichment_config    4\n",
+            "cache of weather_enrichment_config  3,996 hits, 4 misses (99.9 %), 2 errors\n",
+        ] {
+            assert!(table.contains(row), "{table}");
+        }
+        let text = serde_json::to_string(&counts).unwrap();
+        assert_eq!(serde_json::from_str::<EnrichCounts>(&text).unwrap(), counts);
+        // a manifest of an earlier version
+        let old = r#"{"records":1,"ignored":{},"failed_whole":0,"expanded":1,"raw_events":1,"good":1,"bad":0}"#;
+        let old: EnrichCounts = serde_json::from_str(old).unwrap();
+        assert!(old.caches.is_empty() && old.failed_by_enrichment.is_empty());
+        assert_eq!(CacheCounts::default().rate(), None);
     }
 
     #[test]
