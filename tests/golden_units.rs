@@ -25,6 +25,8 @@ mod enrichment_calls;
 mod expectation;
 #[path = "golden_units/script_calls.rs"]
 mod script_calls;
+#[path = "golden_units/service_calls.rs"]
+mod service_calls;
 #[path = "golden_units/tree.rs"]
 mod tree;
 #[path = "golden_units/values.rs"]
@@ -180,6 +182,7 @@ fn a_wrong_expectation_fails() {
         text(json!({"failure": "Field [n]: cannot convert [x] to Int"})),
         text(json!({"failure": ["Field [n]: cannot convert [x] to Int"]})),
         ip(json!({"equals": "1.2.3.4"})),
+        ip(json!({"contains": "2.3"})),
         raw("2020-01-02T03:04:05.000+00:00", "pv"),
     ];
     for case in right {
@@ -200,6 +203,8 @@ fn a_wrong_expectation_fails() {
         text(json!({"failure": ["Field [n]: cannot convert [x] to Int", "and more"]})),
         text(json!({"failure": []})),
         ip(json!({"equals": null})),
+        ip(json!({"contains": "3.2"})),
+        ip(json!({"contains": 1})),
         ip(json!({"equals": ["1.2.3.4"]})),
         ip(json!({"size": 1})),
         raw("2020-01-02T03:04:05.001Z", "pv"),

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::tree::{Call, Stop};
 use crate::{
-    core_calls as core, enrichment_calls as enrichment, script_calls as script, values,
+    core_calls as core, enrichment_calls as enrichment, script_calls as script,
+    service_calls as service, values,
     webhook_calls as webhook,
 };
 
@@ -111,6 +112,23 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("JavascriptScriptEnrichment.compile", script::compile),
     ("JavascriptScriptEnrichment.process", script::process),
     ("EtlPipeline.processEvents", script::process_events),
+    // enrichments that ask web services
+    ("ApiRequestEnrichmentConfig.parse", service::api_request),
+    ("ApiRequestEnrichment.lookup", service::look_up),
+    ("HttpApi.buildUrl", service::url),
+    ("Input.buildTemplateContext", service::template_context),
+    ("Input.getFromEvent", service::value_from_event),
+    ("Output.extract", service::extract),
+    ("Output.parse", service::parse),
+    ("Output.describeJson", service::describe_function),
+    ("Output.describe", service::describe),
+    ("CurrencyConversionEnrichment.convertCurrencies", service::amounts),
+    ("CurrencyConversionEnrichmentConfig.parse", service::currency),
+    ("WeatherEnrichment.getWeatherContext", service::weather_context),
+    ("WeatherEnrichmentConfig.parse", service::weather),
+    ("sys.env.get", service::key),
+    ("DateTime", service::date_time_of),
+    ("toEither", service::itself),
     // shredder
     ("Shredder.makePartialHierarchy", core::partial_hierarchy),
     ("TypeHierarchy.toJsonNode", core::hierarchy_json),
@@ -134,29 +152,17 @@ const NOT_RUN: &[(&str, Reason)] = &[
     ("JsonPath.query", NoCounterpart("only enrichments that call services query by JSONPath")),
     ("MailchimpAdapter.toJFields", NoCounterpart("nested objects are built at once, not merged from one for each parameter")),
     ("MailchimpAdapter.mergeJFields", NoCounterpart("nested objects are built at once, not merged from one for each parameter")),
-    ("Input.getFromEvent", Enrichment(&["sql_query_enrichment_config", "api_request_enrichment_config"])),
-    ("Input.buildTemplateContext", Enrichment(&["api_request_enrichment_config"])),
     ("Input.buildPlaceholderMap", Enrichment(&["sql_query_enrichment_config"])),
     ("Input.extractFromJson", Enrichment(&["sql_query_enrichment_config"])),
     ("eventTypeMap.values.toSet.diff", Enrichment(&["sql_query_enrichment_config"])),
     ("JsonOutput.getValue", Enrichment(&["sql_query_enrichment_config"])),
     ("SqlQueryEnrichmentConfig.parse", Enrichment(&["sql_query_enrichment_config"])),
-    ("ApiRequestEnrichmentConfig.parse", Enrichment(&["api_request_enrichment_config"])),
-    ("ApiRequestEnrichment.lookup", Enrichment(&["api_request_enrichment_config"])),
-    ("Cache.get", Enrichment(&["api_request_enrichment_config"])),
-    ("HttpApi.buildUrl", Enrichment(&["api_request_enrichment_config"])),
-    ("HttpApi.lookup", Enrichment(&["api_request_enrichment_config"])),
-    ("Output.extract", Enrichment(&["api_request_enrichment_config"])),
-    ("Output.parse", Enrichment(&["api_request_enrichment_config"])),
-    ("CurrencyConversionEnrichment.convertCurrencies", Enrichment(&["currency_conversion_config"])),
-    ("CurrencyConversionEnrichmentConfig.parse", Enrichment(&["currency_conversion_config"])),
+    ("Cache.get", NoCounterpart("the cases do not say what was put into the cache before")),
     ("RefererParserEnrichment.extractRefererDetails", Enrichment(&["referer_parser"])),
     ("RefererParserEnrichment.parse", Enrichment(&["referer_parser"])),
     ("UaParserEnrichment.extractUserAgent", Enrichment(&["ua_parser_config"])),
     ("UaParserEnrichmentConfig.parse", Enrichment(&["ua_parser_config"])),
     ("UserAgentUtilsEnrichment.extractClientAttributes", Enrichment(&["user_agent_utils_config"])),
-    ("WeatherEnrichment.getWeatherContext", Enrichment(&["weather_enrichment_config"])),
-    ("WeatherEnrichmentConfig.parse", Enrichment(&["weather_enrichment_config"])),
 ];
 
 /// What of ours stands for a function of the reference.

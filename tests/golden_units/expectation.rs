@@ -27,6 +27,7 @@ pub fn check(
     let wanted = evaluator.value(wanted)?;
     let outcome = match kind.as_str() {
         "equals" => same(found, &wanted),
+        "contains" => contains(found, &wanted),
         "size" => same(&json!(found.as_array().map(Vec::len)), &wanted),
         "success" | "failure" => match found.get(kind) {
             Some(found) if kind == "success" => same(found, &wanted),
@@ -67,6 +68,19 @@ fn check_matcher(
             "{matcher} does not hold for {found}"
         ))),
     }
+}
+
+/// Whether a text has a part, or a list an element.
+fn contains(found: &Value, wanted: &Value) -> Result<(), String> {
+    let holds = match (found, wanted) {
+        (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
+        (Value::Array(items), _) => items.iter().any(|item| same(item, wanted).is_ok()),
+        _ => false,
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(format!("\n  expected {wanted}\n  in       {found}"))
 }
 
 /// Equality of values. A time in ISO 8601 is what a DateTime is compared with.

@@ -38,6 +38,8 @@ pub struct Call<'c, 'r> {
     /// What it is a method of, or null.
     pub on: &'c Value,
     pub args: &'c [Value],
+    /// Arguments by their names.
+    pub named: &'c Value,
     pub evaluator: &'c mut Evaluator<'r>,
 }
 
@@ -158,7 +160,7 @@ impl<'r> Evaluator<'r> {
                 None => (self.at(&tree["on"], argument)?, name),
             },
         };
-        let qualified = if written == name || written == format!("$result.{name}") {
+        let qualified = if written == name || written.starts_with('$') {
             qualified(name, &on)
         } else {
             written
@@ -168,10 +170,12 @@ impl<'r> Evaluator<'r> {
         let args: Result<Vec<Value>, Stop> =
             args.iter().map(|arg| self.at(arg, argument)).collect();
         let args = args?;
+        let named = self.at(&tree["named"], argument)?;
         if let Some(ours) = calls::ours(&qualified) {
             return ours.apply(&mut Call {
                 on: &on,
                 args: &args,
+                named: &named,
                 evaluator: self,
             });
         }
@@ -193,6 +197,14 @@ impl<'r> Evaluator<'r> {
                     items.map(|item| self.apply(arg, item)).collect()
                 }
                 _ => self.apply(arg, on),
+            },
+            // an output where a function is wanted stands for its `extract`
+            "flatMap" => match on.get("success") {
+                Some(value) if is_outcome(on) && arg["type"].is_string() => {
+                    self.value(&json!({"call": "extract", "on": arg, "args": [value]}))
+                }
+                Some(value) if is_outcome(on) => self.apply(arg, value),
+                _ => Ok(on.clone()),
             },
             "getOrElse" => Ok(outcome_value(on)),
             "count" => {
@@ -232,6 +244,7 @@ impl<'r> Evaluator<'r> {
             return ours.apply(&mut Call {
                 on: &of,
                 args: &[],
+                named: &Value::Null,
                 evaluator: self,
             });
         }

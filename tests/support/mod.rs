@@ -5,6 +5,8 @@ pub mod databases;
 pub mod golden;
 pub mod parts;
 pub mod registry;
+pub mod services;
+pub mod web;
 
 use std::path::PathBuf;
 
