@@ -52,6 +52,7 @@ fn cloudfront_line_to_tsv(bencher: Bencher) {
         run: RunKey::new("bench"),
         failure_tstamp: "2018-07-25T00:00:00.000Z",
         separates_errors: false,
+        pii_events_at: None,
     };
     let mut out = RecordOutput::default();
     bencher

@@ -98,6 +98,7 @@ impl Workplace {
             output: self.text(&format!("{output}/good")),
             bad: self.text(&format!("{output}/bad")),
             errors: None,
+            pii: None,
             enrichments: EnrichmentConfigs::from_json(&document.to_string()).expect("JSON"),
             environment: self.environment.clone(),
             resolver: resolver.to_string(),

@@ -245,6 +245,7 @@ fn run(
         output: text("out"),
         bad: text("bad"),
         errors: None,
+        pii: None,
         enrichments: EnrichmentConfigs::from_json(&kept.to_string())
             .map_err(|error| error.to_string())?,
         environment: environment.clone(),

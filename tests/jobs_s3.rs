@@ -16,6 +16,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use engine::enrichment::Environment;
+use engine::enrichment::config::EnrichmentConfigs;
+use engine::job::parts::{Opened, PartOptions, PartedJob, TaskRunner};
+use engine::job::{EnrichJob, JobOptions};
 use engine::store::{Credentials, Location, StaticCredentials, Store, StoreSettings};
 use fixtures::{Corpus, Format, Mix};
 use moto::Moto;
@@ -217,4 +221,93 @@ fn jobs_on_s3_equal_jobs_on_disk_and_encrypt_every_object() {
             "{marker}"
         );
     }
+}
+
+/// Tasks leave uploads open; those of the attempts that count are completed, the others aborted.
+#[test]
+fn a_job_in_parts_completes_one_upload_for_each_group() {
+    let Some(moto) = Moto::get() else { return };
+    let bucket = "parts";
+    moto.create_bucket(bucket);
+    let store = store(moto);
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("raw");
+    let made = Corpus {
+        seed: 5,
+        format: Format::CljTomcat,
+        bytes: 400_000,
+        files: 3,
+        gzip: true,
+        mix: Mix::default(),
+    }
+    .write(&raw)
+    .unwrap();
+    let place = |name: &str| format!("s3://{bucket}/{name}");
+    let job = EnrichJob {
+        input: raw.to_str().unwrap().to_owned(),
+        format: "clj-tomcat".into(),
+        output: place("good"),
+        bad: place("bad"),
+        errors: None,
+        pii: None,
+        enrichments: EnrichmentConfigs::default(),
+        environment: Environment::default(),
+        resolver: resolver_text(),
+        etl_tstamp_ms: 1_532_476_800_000,
+        v_etl: None,
+        options: JobOptions {
+            run_id: Some("run".into()),
+            log_folder: Some(place("log")),
+            store: store.settings().clone(),
+            ..JobOptions::default()
+        },
+    };
+    let secret = b"a secret of a cluster, long enough";
+    let parts = PartOptions {
+        slots: 1,
+        group_bytes: 1,
+        buckets: 1,
+    };
+    let Opened::Ready(parted) = PartedJob::open_enrich(&job, parts, secret).unwrap() else {
+        panic!("ready");
+    };
+    assert_eq!(parted.groups().len(), 3);
+    let sealed = parted.sealed().unwrap();
+    let runner = TaskRunner::open(parted.id(), &sealed, secret, &job.options).unwrap();
+    let mut rows = Vec::new();
+    for group in parted.groups() {
+        for _ in 0..2 {
+            rows.push(runner.enrich(group, false, &|_| Ok(())).unwrap());
+        }
+    }
+    let roots = ["good", "bad"].map(|name| Location::parse(&place(name)).unwrap());
+    assert!(
+        roots
+            .iter()
+            .all(|root| store.list(root, true).unwrap().is_empty())
+    );
+    assert_eq!(
+        moto.open_uploads(bucket).len(),
+        rows.iter().map(|row| row.files.len()).sum()
+    );
+    // half of the answers is lost: the rows of the log folder stand in for them
+    rows.truncate(3);
+    let report = parted.commit(rows).unwrap().report;
+    assert_eq!(report.enrich.unwrap().good, made.events);
+    assert_eq!(moto.open_uploads(bucket), Vec::<String>::new());
+    let good = store.list(&roots[0], true).unwrap();
+    let parts = good
+        .iter()
+        .filter(|entry| entry.relative.starts_with("part-"));
+    assert_eq!(parts.count(), 3);
+    assert!(good.iter().any(|entry| entry.relative == "_SUCCESS"));
+}
+
+/// The resolver of the quick start, whatever the working directory.
+fn resolver_text() -> String {
+    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(project.join("fixtures/quickstart/resolver.json")).unwrap();
+    // its registry is named relative to the project
+    let registry = project.join("fixtures/registry");
+    text.replace("fixtures/registry", registry.to_str().unwrap())
 }

@@ -45,6 +45,9 @@ const OF_THE_RUNNER: [&str; 10] = [
     "cli::shared",
 ];
 
+/// What the cluster crate may use of the engine: whole jobs, jobs in parts, and what these need.
+const OF_THE_CLUSTER: [&str; 4] = ["job", "cli", "store", "exec::spill::parcel"];
+
 /// Names that `lib.rs` re-exports from [`error`](engine::error).
 const OF_ERROR: [&str; 3] = ["Error", "ErrorKind", "Result"];
 
@@ -233,14 +236,14 @@ fn modules_use_only_what_stands_before_them() {
     );
 }
 
-#[test]
-fn the_runner_knows_only_jobs_and_stores() {
+/// Uses of the engine in `folder` that are not among `allowed`; there must be some at all.
+fn strange_uses(folder: &str, allowed: &[&str]) -> BTreeSet<String> {
     let mut violations = BTreeSet::new();
     let mut count = 0;
-    for path in sources(&project().join("runner/src")) {
+    for path in sources(&project().join(folder)) {
         for used in paths_after(&code_of(&path), "engine::") {
             count += 1;
-            let is_allowed = OF_THE_RUNNER.iter().any(|allowed| {
+            let is_allowed = allowed.iter().any(|allowed| {
                 used.strip_prefix(allowed)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
             });
@@ -249,8 +252,32 @@ fn the_runner_knows_only_jobs_and_stores() {
             }
         }
     }
-    assert!(count > 0, "the runner uses nothing of the engine");
+    assert!(count > 0, "{folder} uses nothing of the engine");
+    violations
+}
+
+#[test]
+fn the_runner_knows_only_jobs_and_stores() {
+    let violations = strange_uses("runner/src", &OF_THE_RUNNER);
     assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[test]
+fn the_cluster_knows_only_jobs_and_nobody_else_knows_its_engine() {
+    let violations = strange_uses("engine/cluster/src", &OF_THE_CLUSTER);
+    assert!(violations.is_empty(), "{violations:#?}");
+    for manifest in ["engine/Cargo.toml", "runner/Cargo.toml"] {
+        let text = fs::read_to_string(project().join(manifest)).expect("a manifest");
+        for name in [
+            "ballista",
+            "datafusion",
+            "arrow",
+            "tonic",
+            "camonica-cluster",
+        ] {
+            assert!(!text.contains(name), "{manifest} depends on {name}");
+        }
+    }
 }
 
 #[test]

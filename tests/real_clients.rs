@@ -275,6 +275,7 @@ fn enrich(folder: &Path) -> EnrichCounts {
         output: text(&folder.join("enriched/good")),
         bad: text(&folder.join("enriched/bad")),
         errors: None,
+        pii: None,
         enrichments: EnrichmentConfigs::default(),
         environment: Environment::default(),
         resolver: support::fixtures_resolver(),

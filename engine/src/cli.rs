@@ -24,8 +24,9 @@ struct CommandLine {
     command: Command,
 }
 
+/// The jobs that the engine does.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Collector logs in, enriched events and bad rows out
     Enrich(Box<enrich::EnrichArguments>),
     /// Enriched events in; atomic events, shredded JSONs and bad rows out
@@ -34,28 +35,38 @@ enum Command {
     Etl(Box<etl::EtlArguments>),
 }
 
+impl Command {
+    /// Runs the job on this machine.
+    ///
+    /// # Errors
+    /// When an option cannot be used or the job fails; nothing is committed then.
+    pub fn run(&self) -> Result<JobReport> {
+        match self {
+            Self::Enrich(arguments) => arguments.run(),
+            Self::Shred(arguments) => arguments.run(),
+            Self::Etl(arguments) => arguments.run(),
+        }
+    }
+}
+
 /// Parses the command line of the process, runs the job and prints its summary. Exit code 0 when the output was committed,
 /// 1 when the job failed, 2 when the command line cannot be read.
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     shared::start_logging();
-    let outcome = match command_line.command {
-        Command::Enrich(arguments) => arguments.run(),
-        Command::Shred(arguments) => arguments.run(),
-        Command::Etl(arguments) => arguments.run(),
-    };
-    finish(outcome)
+    finish("camonica-engine", command_line.command.run())
 }
 
+/// Prints the summary of a job or its error as `program` does, and returns the exit code.
 #[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
-fn finish(outcome: Result<JobReport>) -> ExitCode {
+pub fn finish(program: &str, outcome: Result<JobReport>) -> ExitCode {
     match outcome {
         Ok(report) => {
             print!("{}", report.to_table());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("camonica-engine: {error}");
+            eprintln!("{program}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -146,6 +146,11 @@ impl Enricher {
         }
     }
 
+    /// Whether the pseudonymisation tells what it replaced.
+    pub fn emits_pii(&self) -> bool {
+        self.enrichments.emits_pii()
+    }
+
     /// The caches of the enrichments, by the names of these.
     pub fn caches(&self) -> Vec<(&'static str, lookup::CacheStatistics)> {
         self.enrichments.caches()

@@ -98,6 +98,8 @@ pub struct Outcome<W> {
     pub plain_bytes: u64,
     /// Chunks worked on.
     pub chunks: u64,
+    /// Where the records of each split of a part of an object begin and end.
+    pub(crate) seams: Vec<(Split, Seam)>,
 }
 
 /// Does `work` on every chunk of `snapshot`.
@@ -134,6 +136,80 @@ where
     let cut = || pool.install(|| split_all(snapshot, framing, options, workers, store));
     let splits = catch_unwind(AssertUnwindSafe(cut))
         .map_err(|panic| panicked("the cutting of objects", panic.as_ref()))?;
+    let mut outcome = run_on(
+        &pool,
+        snapshot,
+        splits,
+        framing,
+        options,
+        progress,
+        store,
+        &new_worker,
+        &work,
+    )?;
+    check_seams(snapshot, &mut outcome.seams)?;
+    Ok(outcome)
+}
+
+/// As [`run`], on some splits of the snapshot's objects only. Whether splits meet that other processes read is for the caller
+/// to check, when all are read.
+///
+/// # Errors
+/// As [`run`].
+#[allow(clippy::too_many_arguments)] // those of `run`, and the splits
+pub(crate) fn run_splits<W, S, N, F>(
+    snapshot: &Snapshot,
+    splits: Vec<Split>,
+    framing: Framing,
+    options: &Options,
+    progress: &dyn Progress,
+    store: &S,
+    new_worker: N,
+    work: F,
+) -> Result<Outcome<W>>
+where
+    W: Send,
+    S: OpenRange,
+    N: Fn(usize) -> Result<W> + Sync,
+    F: Fn(&mut W, &mut Chunk) -> Result<()> + Sync,
+{
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.workers.max(1))
+        .thread_name(|number| format!("worker {number}"))
+        .build()
+        .map_err(|e| Error::internal("cannot start the worker threads").with_source(e))?;
+    run_on(
+        &pool,
+        snapshot,
+        splits,
+        framing,
+        options,
+        progress,
+        store,
+        &new_worker,
+        &work,
+    )
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run_on<W, S, N, F>(
+    pool: &rayon::ThreadPool,
+    snapshot: &Snapshot,
+    splits: Vec<Split>,
+    framing: Framing,
+    options: &Options,
+    progress: &dyn Progress,
+    store: &S,
+    new_worker: &N,
+    work: &F,
+) -> Result<Outcome<W>>
+where
+    W: Send,
+    S: OpenRange,
+    N: Fn(usize) -> Result<W> + Sync,
+    F: Fn(&mut W, &mut Chunk) -> Result<()> + Sync,
+{
+    let workers = options.workers.max(1);
     let readers = workers.min(splits.len()).max(1);
     let job = Job::new(snapshot, splits, framing, options, progress, readers);
     let mut states: Vec<Option<W>> = (0..workers).map(|_| None).collect();
@@ -151,7 +227,7 @@ where
         }
         pool.in_place_scope(|scope| {
             for (number, slot) in states.iter_mut().enumerate() {
-                let (job, new_worker, work) = (&job, &new_worker, &work);
+                let job = &job;
                 scope.spawn(move |_| {
                     job.guard("a worker", || {
                         *slot = Some(job.work_on_chunks(number, new_worker, work)?);
@@ -425,10 +501,7 @@ impl<'a> Job<'a> {
             return Err(error);
         }
         let seams = self.seams.into_inner();
-        check_seams(
-            self.snapshot,
-            &mut seams.unwrap_or_else(PoisonError::into_inner),
-        )?;
+        let seams = seams.unwrap_or_else(PoisonError::into_inner);
         let count = states.len();
         let workers: Vec<W> = states.into_iter().flatten().collect();
         if workers.len() < count {
@@ -445,6 +518,7 @@ impl<'a> Job<'a> {
             stored_bytes: self.stored_bytes.into_inner(),
             plain_bytes: self.plain_bytes.into_inner(),
             chunks: self.chunks.into_inner(),
+            seams,
         })
     }
 }

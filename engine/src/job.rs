@@ -5,6 +5,7 @@ pub mod enrich;
 pub mod etl;
 pub mod manifest;
 pub mod options;
+pub mod parts;
 pub mod record;
 pub mod report;
 mod rows;

@@ -28,6 +28,9 @@ mod plan;
 mod pressure;
 mod settings;
 mod sink;
+mod task;
+
+pub use task::{TaskFile, TaskPlace};
 
 pub use part::PartWriter;
 pub use plan::WrittenFile;
@@ -84,6 +87,8 @@ pub struct JobOutput {
     uploads: UploadSettings,
     /// Per root; `None` in S3.
     attempts: Vec<Option<LocalAttempt>>,
+    /// Files that tasks in other processes wrote and that are committed as well.
+    adopted: Vec<PlannedFile>,
     /// Nothing is left to clear up.
     over: bool,
 }
@@ -150,6 +155,7 @@ impl JobOutput {
                 part_size: limits.part_size,
             },
             attempts: Vec::new(),
+            adopted: Vec::new(),
             over: false,
             plan_location,
             settings,
@@ -185,7 +191,10 @@ impl JobOutput {
                 .ok_or_else(|| Error::internal(format!("there is no output root {root}")))?;
             check_folder(folder)?;
             let destination = match &self.attempts[root] {
-                Some(attempt) => Destination::Local(attempt.folder().join(folder)),
+                Some(attempt) => Destination::Local {
+                    folder: attempt.folder().join(folder),
+                    base: attempt.base(),
+                },
                 None => Destination::Upload(settings.location.join(folder), self.uploads.clone()),
             };
             let place = PartPlace {
@@ -282,7 +291,7 @@ impl JobOutput {
         }
     }
 
-    /// Ends all files and makes them durable. Returns them in order.
+    /// Ends all files and makes them durable. Returns them, and those that were adopted, in order.
     fn seal(&self) -> Result<Vec<PlannedFile>> {
         let writers = self.pressure.all_writers();
         let finished = parallel::map(writers.len(), THREADS, |index| writers[index].seal())?;
@@ -304,6 +313,7 @@ impl JobOutput {
                 .ok_or_else(|| Error::internal("a part file was sealed twice"))?;
             make_durable(*root, folder, part)
         })?;
+        files.extend(self.adopted.iter().cloned());
         files.sort_by(|a, b| (a.root, &a.folder, &a.name).cmp(&(b.root, &b.folder, &b.name)));
         self.sync_folders(&files)?;
         Ok(files)
@@ -322,8 +332,15 @@ impl JobOutput {
                 && folder.pop()
             {}
         }
-        for attempt in self.attempts.iter().flatten() {
-            folders.extend(attempt.folder().parent().map(Path::to_owned));
+        for (root, attempt) in self.attempts.iter().enumerate() {
+            let Some(attempt) = attempt else {
+                continue;
+            };
+            // a task that wrote nothing to a root made nothing there
+            if attempt.base().is_none() || files.iter().any(|file| file.root == root) {
+                folders.extend(attempt.folder().parent().map(Path::to_owned));
+                folders.extend(attempt.base());
+            }
         }
         let folders: Vec<PathBuf> = folders.into_iter().collect();
         parallel::each_index(folders.len(), THREADS, |index| {

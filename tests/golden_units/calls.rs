@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::tree::{Call, Stop};
 use crate::{
     core_calls as core, enrichment_calls as enrichment, script_calls as script,
-    service_calls as service, values,
-    webhook_calls as webhook,
+    service_calls as service, values, webhook_calls as webhook,
 };
 
 /// A function of the reference, by one or more of ours.

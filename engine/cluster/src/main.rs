@@ -1,3 +1,11 @@
-//! The program `camonica-cluster`.
+//! `camonica-cluster`: the engine's command line, on many machines.
 
-fn main() {}
+use std::process::ExitCode;
+
+/// Many small strings live and die with each event, on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cluster::cli::main()
+}

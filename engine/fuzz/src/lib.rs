@@ -79,6 +79,7 @@ pub fn enrich(format: &CollectorFormat, data: &[u8]) {
         run: RunKey::new("fuzz"),
         failure_tstamp: FAILURE_TSTAMP,
         separates_errors: true,
+        pii_events_at: None,
     };
     let mut out = RecordOutput::default();
     let place = |offset| RecordPlace {

@@ -10,6 +10,7 @@ use crate::enrichment::Environment;
 use crate::enrichment::config::EnrichmentConfigs;
 use crate::error::Result;
 use crate::job::{EnrichJob, JobReport};
+use crate::store::StoreSettings;
 
 /// Options of `enrich`.
 #[derive(Debug, Args)]
@@ -55,6 +56,9 @@ pub struct EnrichSource {
     /// MaxMind databases, IAB lists
     #[arg(long, value_name = "DIR")]
     pub enrichment_data: Option<PathBuf>,
+    /// Folder for the events about pseudonymisation that Stream Enrich sends (emitEvent) [default: none, as R108's batch job]
+    #[arg(long, value_name = "FOLDER")]
+    pub pii_folder: Option<String>,
     /// Keep bad rows of unexpected errors apart, in the errors folder
     #[arg(long)]
     pub continue_on_unexpected_error: bool,
@@ -80,9 +84,10 @@ impl EnrichSource {
         Ok((resolver, enrichments))
     }
 
-    /// What enrichments may need beside their configurations.
-    pub fn environment(&self) -> Environment {
+    /// What enrichments may need beside their configurations; `store` reaches look-up files on S3.
+    pub fn environment(&self, store: &StoreSettings) -> Environment {
         let mut environment = Environment::default();
+        environment.databases.store = store.clone();
         environment
             .databases
             .folder
@@ -92,25 +97,34 @@ impl EnrichSource {
 }
 
 impl EnrichArguments {
-    /// Runs the job.
+    /// The job.
     ///
     /// # Errors
-    /// When an option cannot be used or the job fails; nothing is committed then.
-    pub fn run(&self) -> Result<JobReport> {
+    /// `Config` when an option cannot be used.
+    pub fn job(&self) -> Result<EnrichJob> {
         let (resolver, enrichments) = self.source.documents()?;
-        EnrichJob {
+        let options = self.shared.job_options()?;
+        Ok(EnrichJob {
             input: self.source.input_folder.clone(),
             format: self.source.input_format.clone(),
             output: self.output_folder.clone(),
             bad: self.bad_folder.clone(),
             errors: self.errors_folder.clone(),
+            pii: self.source.pii_folder.clone(),
             enrichments,
-            environment: self.source.environment(),
+            environment: self.source.environment(&options.store),
             resolver,
             etl_tstamp_ms: self.source.etl_timestamp,
             v_etl: self.source.etl_version.clone(),
-            options: self.shared.job_options()?,
-        }
-        .run()
+            options,
+        })
+    }
+
+    /// Runs the job.
+    ///
+    /// # Errors
+    /// When an option cannot be used or the job fails; nothing is committed then.
+    pub fn run(&self) -> Result<JobReport> {
+        self.job()?.run()
     }
 }

@@ -40,8 +40,17 @@ impl EtlArguments {
     /// # Errors
     /// When an option cannot be used or the job fails.
     pub fn run(&self) -> Result<JobReport> {
+        self.job()?.run()
+    }
+
+    /// The job.
+    ///
+    /// # Errors
+    /// `Config` when an option cannot be used.
+    pub fn job(&self) -> Result<EtlJob> {
         let (resolver, enrichments) = self.source.documents()?;
-        EtlJob {
+        let options = self.shared.job_options()?;
+        Ok(EtlJob {
             input: self.source.input_folder.clone(),
             format: self.source.input_format.clone(),
             enriched: self.enriched_folder.clone(),
@@ -49,16 +58,16 @@ impl EtlArguments {
             errors: self.errors_folder.clone(),
             shredded: self.shredded_folder.clone(),
             shredded_bad: self.shredded_bad_folder.clone(),
+            pii: self.source.pii_folder.clone(),
             enrichments,
-            environment: self.source.environment(),
+            environment: self.source.environment(&options.store),
             resolver,
             etl_tstamp_ms: self.source.etl_timestamp,
             v_etl: self.source.etl_version.clone(),
             options: JobOptions {
                 shred: self.rules.rules(),
-                ..self.shared.job_options()?
+                ..options
             },
-        }
-        .run()
+        })
     }
 }

@@ -172,8 +172,13 @@ impl SharedArguments {
 
 /// Sends the engine's log to standard error; `RUST_LOG` chooses what is shown.
 pub fn start_logging() {
+    start_logging_with("warn");
+}
+
+/// As [`start_logging`], with what is shown where `RUST_LOG` does not say it.
+pub fn start_logging_with(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // A second call (tests) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

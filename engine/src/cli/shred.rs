@@ -76,12 +76,20 @@ impl ShredArguments {
     /// # Errors
     /// When an option cannot be used or the job fails; nothing is committed then.
     pub fn run(&self) -> Result<JobReport> {
+        self.job()?.run()
+    }
+
+    /// The job.
+    ///
+    /// # Errors
+    /// `Config` when an option cannot be used.
+    pub fn job(&self) -> Result<ShredJob> {
         refuse_unbuilt(
             self.duplicate_storage_config.as_ref(),
             self.processing_manifest_table.as_ref(),
             self.item_id.as_ref(),
         )?;
-        ShredJob {
+        Ok(ShredJob {
             input: self.input_folder.clone(),
             output: self.output_folder.clone(),
             bad: self.bad_folder.clone(),
@@ -90,7 +98,6 @@ impl ShredArguments {
                 shred: self.rules.rules(),
                 ..self.shared.job_options()?
             },
-        }
-        .run()
+        })
     }
 }

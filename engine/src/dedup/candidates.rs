@@ -42,6 +42,13 @@ enum Keys {
 }
 
 impl Candidates {
+    /// The candidates with these keys, which `hasher` made, in whatever process. They may take `budget` bytes.
+    pub fn of_keys(hasher: EventKeyHasher, budget: u64, keys: &[EventKey]) -> Self {
+        let mut candidates = Self::new(hasher, budget);
+        candidates.extend(keys);
+        candidates
+    }
+
     /// No candidates yet; they may take `budget` bytes.
     pub(super) fn new(hasher: EventKeyHasher, budget: u64) -> Self {
         Self {

@@ -50,6 +50,15 @@ impl EventKeyHasher {
         })
     }
 
+    /// A hasher that other processes have as well, from 16 secret bytes.
+    pub fn from_secret(secret: [u8; 16]) -> Self {
+        let (low, high) = secret.split_at(8);
+        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+        Self {
+            key: (word(low), word(high)),
+        }
+    }
+
     /// The key of an event id, whatever its bytes are.
     pub fn key(&self, event_id: &[u8]) -> EventKey {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
@@ -132,6 +141,16 @@ impl KeyTable {
     /// # Errors
     /// When keys cannot be spilled or read back.
     pub fn into_candidates(self, workers: usize, budget: u64) -> Result<Candidates> {
+        let candidates = Mutex::new(Candidates::new(self.hasher, budget));
+        self.into_repeated(workers, |repeated| lock(&candidates).extend(repeated))?;
+        Ok(unlocked(candidates))
+    }
+
+    /// Hands the keys that were added more than once to `found`, each once, from as many threads.
+    ///
+    /// # Errors
+    /// As [`into_candidates`](Self::into_candidates).
+    pub fn into_repeated(self, workers: usize, found: impl Fn(&[EventKey]) + Sync) -> Result<()> {
         if let Some(error) = unlocked(self.failure) {
             return Err(error);
         }
@@ -140,7 +159,6 @@ impl KeyTable {
             spill: &self.spill,
             budget: self.budget / workers as u64,
         };
-        let candidates = Mutex::new(Candidates::new(self.hasher, budget));
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(workers)
             .build()
@@ -153,12 +171,9 @@ impl KeyTable {
                 let keys = blocks.concat();
                 drop(blocks);
                 let file = file.map(SealedWriter::finish).transpose()?;
-                grace.repeated(keys, file, 0, &mut |repeated| {
-                    lock(&candidates).extend(repeated);
-                })
+                grace.repeated(keys, file, 0, &mut |repeated| found(repeated))
             })
-        })?;
-        Ok(unlocked(candidates))
+        })
     }
 
     fn append(&self, number: usize, staged: &mut Vec<EventKey>) -> Result<()> {
@@ -246,7 +261,14 @@ impl KeyWriter<'_> {
     /// # Errors
     /// When the table is full and its keys cannot be spilled.
     pub fn add(&mut self, event_id: &[u8]) -> Result<()> {
-        let key = self.table.hasher.key(event_id);
+        self.add_key(self.table.hasher.key(event_id))
+    }
+
+    /// Adds a key that the table's hasher made, in whatever process.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_key(&mut self, key: EventKey) -> Result<()> {
         let partition = (key >> 120) as usize;
         let staged = &mut self.staged[partition];
         staged.push(key);

@@ -59,6 +59,11 @@ impl EnrichmentConfigs {
         })
     }
 
+    /// The text of the self-describing array, if there is one: [`from_json`](Self::from_json) reads it back.
+    pub fn to_json(&self) -> Option<String> {
+        self.document.as_ref().map(Value::to_compact)
+    }
+
     /// Reads the self-describing array in Base64 of either alphabet, as option `--enrichments`
     /// holds it.
     ///

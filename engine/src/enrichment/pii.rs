@@ -259,6 +259,10 @@ impl Enrichment for PiiPseudonymizer {
         }
         Ok(())
     }
+
+    fn emits_pii(&self) -> bool {
+        self.emits_event
+    }
 }
 
 impl PiiField {

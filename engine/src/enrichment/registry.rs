@@ -64,6 +64,11 @@ pub trait Enrichment: std::fmt::Debug + Send + Sync {
     /// record. `Pending` where a service has to be asked first.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), Interrupt>;
 
+    /// Whether it tells, in [`Draft::pii`], what it replaced.
+    fn emits_pii(&self) -> bool {
+        false
+    }
+
     /// How often its cache had the answer, where it has one.
     fn cache(&self) -> Option<CacheStatistics> {
         None
@@ -152,6 +157,11 @@ impl Enrichments {
     /// Puts an enrichment at its place, where it replaces an earlier one.
     pub fn insert(&mut self, stage: Stage, enrichment: Box<dyn Enrichment>) {
         self.by_stage[stage as usize] = Some(enrichment);
+    }
+
+    /// Whether one of the job's enrichments tells what it replaced.
+    pub fn emits_pii(&self) -> bool {
+        self.by_stage.iter().flatten().any(|e| e.emits_pii())
     }
 
     /// The caches of the job's enrichments, by the names of these.

@@ -16,6 +16,7 @@
 
 mod file;
 mod folder;
+pub mod parcel;
 mod seal;
 
 use std::collections::VecDeque;

@@ -97,6 +97,7 @@ impl Input {
             stored_bytes: outcome.stored_bytes,
             plain_bytes: outcome.plain_bytes,
             chunks: outcome.chunks,
+            seams: Vec::new(),
         };
         Ok((records, outcome))
     }

@@ -1,24 +1,24 @@
 //! The enrich job: raw collector logs in; enriched events and bad rows out.
 
+pub(super) mod stage;
+
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::aside::Aside;
 use super::manifest::{self, Manifest};
 use super::options::JobOptions;
-use super::record::{Enriched, RecordKernel, RecordOutput, RecordPlace};
 use super::report::{EnrichCounts, JobReport};
 use super::shared;
 use crate::collector::CollectorFormat;
-use crate::dedup::keys::{KeyTable, KeyWriter};
+use crate::dedup::keys::KeyTable;
 use crate::enrichment::config::EnrichmentConfigs;
 use crate::enrichment::{EnrichSettings, Enricher, Environment};
 use crate::error::{Error, Result};
 use crate::exec;
-use crate::exec::progress::Progress;
-use crate::input::{Chunk, Framing, Snapshot};
-use crate::output::{Begun, Ending, JobOutput, OutputRoot, OutputSettings, PartWriter};
+use crate::input::Snapshot;
+use crate::output::{Begun, JobOutput, OutputRoot, OutputSettings};
 use crate::store::Location;
+use stage::{Stage, Work, Worker};
 
 /// The enrich job.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct EnrichJob {
     pub bad: String,
     /// Folder for bad rows of unexpected exceptions; without it they are bad rows like others.
     pub errors: Option<String>,
+    /// Folder for the events about pseudonymisation that Stream Enrich would send; without it there are none.
+    pub pii: Option<String>,
     /// Configurations of enrichments.
     pub enrichments: EnrichmentConfigs,
     /// What enrichments may need beside their configurations.
@@ -54,9 +56,6 @@ pub(super) enum Ran {
     /// An earlier attempt had enriched them, and its commit was finished now: no event was seen.
     Before(JobReport),
 }
-
-/// Base64 lines of which nothing can be decoded are passed over, as elephant-bird passes them over.
-const UNDECODABLE_LINE: &str = "undecodable base64 line";
 
 impl EnrichJob {
     /// Runs the job.
@@ -82,7 +81,7 @@ impl EnrichJob {
         }
     }
 
-    fn output_settings(&self) -> Result<OutputSettings> {
+    pub(super) fn output_settings(&self) -> Result<OutputSettings> {
         let good = Location::parse(&self.output)?;
         let run_id = self.options.run_id(&good);
         let mut roots = vec![
@@ -92,18 +91,33 @@ impl EnrichJob {
         if let Some(errors) = &self.errors {
             roots.push(OutputRoot::new(Location::parse(errors)?));
         }
+        if let Some(pii) = &self.pii {
+            let compression = self.options.compression;
+            roots.push(OutputRoot::new(Location::parse(pii)?).with_compression(compression));
+        }
         shared::output_settings("enrich", &run_id, roots, &self.options)
     }
 
-    fn folders(&self) -> Vec<&str> {
+    pub(super) fn folders(&self) -> Vec<&str> {
         let mut folders = vec![self.output.as_str(), &self.bad];
         folders.extend(self.errors.as_deref());
+        folders.extend(self.pii.as_deref());
         folders
     }
 
-    /// Runs the job and adds the ids of the enriched events to `keys`.
-    pub(super) fn run_with_keys(&self, keys: Option<&KeyTable>) -> Result<Ran> {
-        let started = Instant::now();
+    /// Names of the folders, in their order.
+    fn folder_names(&self) -> Vec<&'static str> {
+        let mut names = vec!["good", "bad"];
+        names.extend(self.errors.as_ref().map(|_| "errors"));
+        names.extend(self.pii.as_ref().map(|_| "pii"));
+        names
+    }
+
+    /// What enriches the records of this job.
+    ///
+    /// # Errors
+    /// `Config` with all that is wrong with the configurations.
+    pub(super) fn stage(&self, good: &Location) -> Result<Stage> {
         let format = CollectorFormat::parse(&self.format)?;
         let resolver = Arc::new(shared::resolver(&self.resolver)?);
         let settings = EnrichSettings {
@@ -119,16 +133,32 @@ impl EnrichJob {
             self.enrichments.clone(),
             &self.environment,
         )?;
+        if self.pii.is_some() && !enricher.emits_pii() {
+            return Err(Error::config(
+                "PII was configured to not emit, but PII folder was given: set emitEvent of pii_enrichment_config, or leave \
+                 --pii-folder out",
+            ));
+        }
+        Ok(Stage {
+            format,
+            resolver,
+            enricher,
+            run: self.options.run_key(good),
+            failure_tstamp: self.options.failure_tstamp(),
+            separates_errors: self.errors.is_some(),
+            pii_events_at: self.pii.as_ref().map(|_| self.options.failure_tstamp_ms()),
+        })
+    }
+
+    /// Runs the job and adds the ids of the enriched events to `keys`.
+    pub(super) fn run_with_keys(&self, keys: Option<&KeyTable>) -> Result<Ran> {
+        let started = Instant::now();
+        let good = Location::parse(&self.output)?;
+        let stage = self.stage(&good)?;
         let store = self.options.open_store();
-        let framing = if format.is_binary() {
-            Framing::Thrift
-        } else {
-            Framing::Lines
-        };
+        let framing = stage.framing();
         let snapshot = Snapshot::take(&store, &[&self.input], framing)?;
 
-        let good = Location::parse(&self.output)?;
-        let run_id = self.options.run_id(&good);
         let folders = self.folders();
         let spill = self.options.open_spill("enrich")?;
         let settings = shared::with_spill(self.output_settings()?, &spill);
@@ -138,32 +168,15 @@ impl EnrichJob {
                 return manifest::report_of_finished(&finished, &folders).map(Ran::Before);
             }
         };
-        let writers = Writers {
-            good: output.writer(0, "", Ending::Enriched)?,
-            bad: output.writer(1, "", Ending::Text)?,
-            errors: self
-                .errors
-                .as_ref()
-                .map(|_| output.writer(2, "", Ending::Text))
-                .transpose()?,
-        };
-        let failure_tstamp = self.options.failure_tstamp();
-        let kernel = RecordKernel {
-            format: &format,
-            resolver: &resolver,
-            enricher: &enricher,
-            run: self.options.run_key(&good),
-            failure_tstamp: &failure_tstamp,
-            separates_errors: self.errors.is_some(),
-        };
-
         let progress = self.options.progress.start("enrich", snapshot.total_bytes);
+        let writers = stage.writers(&output)?;
         let options = self.options.exec_options();
-        let stage = Stage {
-            kernel,
+        let work = Work {
+            stage: &stage,
             snapshot: &snapshot,
             writers: &writers,
             progress: progress.as_ref(),
+            options: &options,
         };
         let outcome = exec::run(
             &snapshot,
@@ -171,190 +184,57 @@ impl EnrichJob {
             &options,
             progress.as_ref(),
             &store,
-            |_| {
-                Ok(Worker {
-                    out: RecordOutput::default(),
-                    keys: keys.map(KeyTable::writer),
-                    aside: Aside::default(),
-                })
-            },
-            |worker, chunk| worker.enrich(&stage, chunk, &options),
+            |_| Ok(Worker::new(keys.map(KeyTable::writer))),
+            |worker, chunk| work.chunk(worker, chunk),
         );
-        // what still waits for answers of services
-        let outcome = outcome.and_then(|mut outcome| {
-            finish(&mut outcome.workers, &stage, &options)?;
-            Ok(outcome)
+        let counts = outcome.and_then(|mut outcome| {
+            let counts = work.finish(&mut outcome)?;
+            Ok((outcome, counts))
         });
         progress.finish();
-        let outcome = outcome?;
-        let mut counts = EnrichCounts::default();
-        for worker in &outcome.workers {
-            counts.add(&worker.out.counts);
-        }
-        for (enrichment, statistics) in enricher.caches() {
-            counts
-                .caches
-                .insert(enrichment.to_owned(), statistics.into());
-        }
-        if outcome.undecodable_lines > 0 {
-            counts.records += outcome.undecodable_lines;
-            counts.ignore(UNDECODABLE_LINE, outcome.undecodable_lines);
-        }
-        counts.check()?;
-        drop(outcome.workers);
+        let (outcome, counts) = counts?;
         drop(writers);
 
         let mut report = JobReport {
             job: "enrich",
-            run_id: run_id.clone(),
+            run_id: self.options.run_id(&good),
             input_objects: snapshot.objects.len() as u64,
             input_bytes: snapshot.total_bytes,
             corrupt: shared::corrupt_objects(&snapshot, &outcome.corrupt),
             ..JobReport::default()
         };
         report.stage("enrich", started.elapsed());
+        self.commit(*output, &snapshot, &mut report, counts)?;
+        Ok(Ran::Now(report))
+    }
+
+    /// Commits the output and completes the report.
+    pub(super) fn commit(
+        &self,
+        output: JobOutput,
+        snapshot: &Snapshot,
+        report: &mut JobReport,
+        counts: EnrichCounts,
+    ) -> Result<()> {
+        counts.check()?;
         let committing = Instant::now();
         let finished = output.commit(|files| {
             Manifest {
                 manifest_version: 1,
                 engine: manifest::engine_name_and_version(),
                 job: "enrich",
-                run_id: &run_id,
-                inputs: manifest::inputs(&snapshot),
-                outputs: manifest::outputs(files, &["good", "bad", "errors"]),
+                run_id: &report.run_id,
+                inputs: manifest::inputs(snapshot),
+                outputs: manifest::outputs(files, &self.folder_names()),
                 enrich: Some(&counts),
                 shred: None,
                 corrupt: &report.corrupt,
             }
             .to_bytes()
         })?;
-        report.outputs = shared::folder_reports(&finished.files, &folders);
+        report.outputs = shared::folder_reports(&finished.files, &self.folders());
         report.stage("commit enriched", committing.elapsed());
         report.enrich = Some(counts);
-        Ok(Ran::Now(report))
-    }
-}
-
-struct Writers {
-    good: Arc<PartWriter>,
-    bad: Arc<PartWriter>,
-    errors: Option<Arc<PartWriter>>,
-}
-
-/// What the workers share.
-struct Stage<'j> {
-    kernel: RecordKernel<'j>,
-    snapshot: &'j Snapshot,
-    writers: &'j Writers,
-    progress: &'j dyn Progress,
-}
-
-struct Worker<'k> {
-    out: RecordOutput,
-    keys: Option<KeyWriter<'k>>,
-    /// Records that wait for answers of services.
-    aside: Aside,
-}
-
-/// Enriches what the workers set aside, each its own.
-fn finish(workers: &mut [Worker<'_>], stage: &Stage<'_>, options: &exec::Options) -> Result<()> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = workers
-            .iter_mut()
-            .filter(|worker| !worker.aside.is_empty())
-            .map(|worker| scope.spawn(|| worker.finish(stage, options)))
-            .collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(Error::internal("a worker panicked at the end of the job")))
-        })
-    })
-}
-
-impl Worker<'_> {
-    /// Enriches a chunk, and of earlier ones what has its answers now.
-    fn enrich(
-        &mut self,
-        stage: &Stage<'_>,
-        chunk: &mut Chunk,
-        options: &exec::Options,
-    ) -> Result<()> {
-        let before = self.rows();
-        let object = chunk.object;
-        let (kernel, snapshot) = (&stage.kernel, stage.snapshot);
-        let name = &snapshot.objects[object as usize].relative;
-        for record in chunk.records() {
-            let place = RecordPlace {
-                object: name,
-                offset: record.offset,
-                index: record.index,
-            };
-            let session = Some(self.aside.session());
-            let enriched = kernel.enrich_in(record.bytes, place, session, &mut self.out);
-            if enriched == Enriched::Pending {
-                self.aside.set(&record);
-            }
-        }
-        self.aside.end_of_chunk(object)?;
-        self.aside
-            .enrich_answered(kernel, snapshot, options, &mut self.out)?;
-        self.hand_over(stage.writers)?;
-        self.tell(stage, before);
-        Ok(())
-    }
-
-    /// Enriches all that was set aside.
-    fn finish(&mut self, stage: &Stage<'_>, options: &exec::Options) -> Result<()> {
-        while !self.aside.is_empty() {
-            let before = self.rows();
-            self.aside
-                .enrich_next(&stage.kernel, stage.snapshot, options, &mut self.out)?;
-            self.hand_over(stage.writers)?;
-            self.tell(stage, before);
-        }
-        Ok(())
-    }
-
-    fn rows(&self) -> [u64; 3] {
-        let counts = &self.out.counts;
-        [counts.records, counts.good, counts.bad_rows()]
-    }
-
-    /// Tells how many rows came since `before`.
-    fn tell(&self, stage: &Stage<'_>, before: [u64; 3]) {
-        let now = self.rows();
-        stage.progress.add(
-            0,
-            now[0] - before[0],
-            now[1] - before[1],
-            now[2] - before[2],
-        );
-    }
-
-    fn hand_over(&mut self, writers: &Writers) -> Result<()> {
-        let out = &mut self.out;
-        for (bytes, rows, writer) in [
-            (&mut out.good, &mut out.good_rows, Some(&writers.good)),
-            (&mut out.bad, &mut out.bad_rows, Some(&writers.bad)),
-            (
-                &mut out.errors,
-                &mut out.error_rows,
-                writers.errors.as_ref(),
-            ),
-        ] {
-            if let (Some(writer), 1..) = (writer, *rows) {
-                writer.append(bytes, *rows)?;
-            }
-            bytes.clear();
-            *rows = 0;
-        }
-        if let Some(keys) = &mut self.keys {
-            for id in &out.event_ids {
-                keys.add(id.as_bytes())?;
-            }
-        }
-        out.event_ids.clear();
         Ok(())
     }
 }

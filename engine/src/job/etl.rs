@@ -30,6 +30,8 @@ pub struct EtlJob {
     pub shredded: String,
     /// Folder for bad rows of shred.
     pub shredded_bad: String,
+    /// Folder for the events about pseudonymisation; without it there are none.
+    pub pii: Option<String>,
     /// Configurations of enrichments.
     pub enrichments: EnrichmentConfigs,
     /// What enrichments may need beside their configurations.
@@ -45,12 +47,11 @@ pub struct EtlJob {
 }
 
 impl EtlJob {
-    /// Runs both halves. The enriched output is committed before the shred half begins; when that fails, a second run of the
-    /// same run id takes the enriched output as it is.
+    /// The two jobs, with one run id.
     ///
     /// # Errors
-    /// When a half cannot go on; nothing of the output of that half is visible then.
-    pub fn run(&self) -> Result<JobReport> {
+    /// `Config` when the folder of enriched events is no location.
+    pub fn halves(&self) -> Result<(EnrichJob, ShredJob)> {
         let enriched = Location::parse(&self.enriched)?;
         let options = JobOptions {
             run_id: Some(self.options.run_id(&enriched)),
@@ -63,14 +64,13 @@ impl EtlJob {
             resolver: self.resolver.clone(),
             options: options.clone(),
         };
-        let run_id = options.run_id.clone().unwrap_or_default();
-        let store = options.open_store();
         let enrich = EnrichJob {
             input: self.input.clone(),
             format: self.format.clone(),
             output: self.enriched.clone(),
             bad: self.enriched_bad.clone(),
             errors: self.errors.clone(),
+            pii: self.pii.clone(),
             enrichments: self.enrichments.clone(),
             environment: self.environment.clone(),
             resolver: self.resolver.clone(),
@@ -78,6 +78,19 @@ impl EtlJob {
             v_etl: self.v_etl.clone(),
             options,
         };
+        Ok((enrich, shred))
+    }
+
+    /// Runs both halves. The enriched output is committed before the shred half begins; when that fails, a second run of the
+    /// same run id takes the enriched output as it is.
+    ///
+    /// # Errors
+    /// When a half cannot go on; nothing of the output of that half is visible then.
+    pub fn run(&self) -> Result<JobReport> {
+        let (enrich, shred) = self.halves()?;
+        let enriched = Location::parse(&self.enriched)?;
+        let run_id = shred.options.run_id(&enriched);
+        let store = shred.options.open_store();
         let workers = self.options.workers;
         let shares = Shares::of(self.options.memory_limit);
         let keys = KeyTable::new(
@@ -109,7 +122,10 @@ impl EtlJob {
 }
 
 /// Whether `folder` holds the committed output of an enrich job of this run.
-fn is_committed(store: &Store, folder: &Location, run_id: &str) -> Result<bool> {
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn is_committed(store: &Store, folder: &Location, run_id: &str) -> Result<bool> {
     let Some(_) = store.head(&folder.join("_SUCCESS"))? else {
         return Ok(false);
     };

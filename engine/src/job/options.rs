@@ -141,9 +141,14 @@ impl JobOptions {
         RunKey::new(&self.run_id(output))
     }
 
+    /// The instant that bad rows carry, milliseconds since the epoch.
+    pub fn failure_tstamp_ms(&self) -> i64 {
+        self.failure_tstamp_ms.unwrap_or_else(now_ms)
+    }
+
     /// The text of the instant that bad rows carry.
     pub fn failure_tstamp(&self) -> String {
-        format_iso_millis(self.failure_tstamp_ms.unwrap_or_else(now_ms))
+        format_iso_millis(self.failure_tstamp_ms())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::adapter::raw_event::RawEvent;
 use crate::adapter::{self, AdapterFailure};
 use crate::collector::{CollectorFormat, Parsed};
 use crate::enrichment::lookup::Session;
+use crate::enrichment::pii::event::transformation_event;
 use crate::enrichment::{EnrichFailure, Enricher};
 use crate::event::bad_row::write_enrich_bad_row;
 use crate::event::fields::Field;
@@ -36,6 +37,8 @@ pub struct RecordKernel<'j> {
     pub failure_tstamp: &'j str,
     /// Whether bad rows of unexpected exceptions go to their own output.
     pub separates_errors: bool,
+    /// Where events about pseudonymisation are wanted: the time that they carry, milliseconds since the epoch.
+    pub pii_events_at: Option<i64>,
 }
 
 /// Where a record stands: the relative key of its object, the offset of its line or block, its index in it.
@@ -64,6 +67,10 @@ pub struct RecordOutput {
     pub errors: Vec<u8>,
     /// Number of rows in `errors`.
     pub error_rows: u64,
+    /// Enriched lines of the events about pseudonymisation.
+    pub pii: Vec<u8>,
+    /// Number of lines in `pii`.
+    pub pii_rows: u64,
     /// Event ids of the enriched lines, one after the other.
     pub event_ids: Vec<String>,
     /// Counts.
@@ -177,7 +184,19 @@ impl RecordKernel<'_> {
                 // the others of its events are only looked at for their questions, to ask all at once
                 Err(EnrichFailure::Pending) => is_pending = true,
                 _ if is_pending => {}
-                Ok(event) => {
+                Ok((event, pii)) => {
+                    if let (Some(now_ms), Some(pii)) = (self.pii_events_at, &pii) {
+                        let id = self.run.uuid(&[
+                            b"pii event",
+                            place.object.as_bytes(),
+                            &place.offset.to_le_bytes(),
+                            &place.index.to_le_bytes(),
+                            &(index as u64).to_le_bytes(),
+                        ]);
+                        transformation_event(&event, pii, &id, now_ms).write_tsv(&mut out.pii);
+                        out.pii_rows += 1;
+                        out.counts.pii_events += 1;
+                    }
                     event.write_tsv(&mut out.good);
                     out.good_rows += 1;
                     out.counts.good += 1;
@@ -230,6 +249,7 @@ impl RecordKernel<'_> {
 struct Mark {
     good: (usize, u64, u64),
     bad: (usize, u64, u64),
+    pii: (usize, u64, u64),
     event_ids: usize,
 }
 
@@ -238,6 +258,7 @@ impl Mark {
         Self {
             good: (out.good.len(), out.good_rows, out.counts.good),
             bad: (out.bad.len(), out.bad_rows, out.counts.bad),
+            pii: (out.pii.len(), out.pii_rows, out.counts.pii_events),
             event_ids: out.event_ids.len(),
         }
     }
@@ -249,6 +270,9 @@ impl Mark {
         out.bad.truncate(self.bad.0);
         out.bad_rows = self.bad.1;
         out.counts.bad = self.bad.2;
+        out.pii.truncate(self.pii.0);
+        out.pii_rows = self.pii.1;
+        out.counts.pii_events = self.pii.2;
         out.event_ids.truncate(self.event_ids);
     }
 }

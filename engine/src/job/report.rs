@@ -25,6 +25,9 @@ pub struct EnrichCounts {
     pub good: u64,
     /// Raw events that became bad rows.
     pub bad: u64,
+    /// Events about pseudonymisation, in a folder of their own.
+    #[serde(default)]
+    pub pii_events: u64,
     /// Bad events by the configurable enrichments that failed them; an event may count for several.
     #[serde(default)]
     pub failed_by_enrichment: BTreeMap<String, u64>,
@@ -75,6 +78,7 @@ impl EnrichCounts {
         self.raw_events += other.raw_events;
         self.good += other.good;
         self.bad += other.bad;
+        self.pii_events += other.pii_events;
         for (enrichment, events) in &other.failed_by_enrichment {
             self.fail_by(enrichment, *events);
         }

@@ -21,7 +21,8 @@ use crate::event::fields::Field;
 use crate::exec;
 use crate::exec::spill::{Kind, SpillArea};
 use crate::iglu::Resolver;
-use crate::input::{Chunk, Framing, Snapshot, decode_utf8};
+use crate::input::split::Seam;
+use crate::input::{Chunk, Framing, Snapshot, Split, decode_utf8};
 use crate::output::{Begun, Ending, JobOutput, OutputRoot, OutputSettings, PartWriter};
 use crate::shred::columns::column_bytes;
 use crate::shred::{ATOMIC_FOLDER, Columns, TYPES_FOLDER, shred_line};
@@ -89,7 +90,7 @@ impl ShredJob {
         }
     }
 
-    fn output_settings(&self) -> Result<OutputSettings> {
+    pub(super) fn output_settings(&self) -> Result<OutputSettings> {
         let good = Location::parse(&self.output)?;
         let run_id = self.options.run_id(&good);
         let roots = vec![
@@ -101,7 +102,7 @@ impl ShredJob {
         shared::output_settings("shred", &run_id, roots, &self.options)
     }
 
-    fn folders(&self) -> [&str; 2] {
+    pub(super) fn folders(&self) -> [&str; 2] {
         [&self.output, &self.bad]
     }
 
@@ -147,10 +148,15 @@ impl ShredJob {
             spill: &spill,
             bad: output.writer(BAD, "", Ending::Text)?,
             failure_tstamp: self.options.failure_tstamp(),
+            ranks: None,
         };
         let shares = Shares::of(self.options.memory_limit);
         let waiting = Waiting::new(EventKeyHasher::random()?, spill.clone(), shares.lines);
-        let (mut counts, corrupt) = stage.shred(&store, &waiting)?;
+        let Shredded {
+            mut counts,
+            corrupt,
+            ..
+        } = stage.shred(&store, None, &waiting)?;
         report.stage("shred", started.elapsed());
 
         let started = Instant::now();
@@ -159,21 +165,37 @@ impl ShredJob {
         counts.spilled_key_bytes = scanned.spilled_bytes;
         counts.natural_duplicates = waiting.natural_duplicates();
         (counts.waiting_lines, counts.waiting_bytes) = waiting.added();
-        counts.add(&stage.resolve(waiting, &self.options.run_key(&good), shares.lines)?);
+        let name = |object: u32| {
+            let object = snapshot.objects.get(object as usize);
+            object.map(|o| o.relative.clone()).unwrap_or_default()
+        };
+        let run = self.options.run_key(&good);
+        counts.add(&stage.resolve(waiting, &run, shares.lines, &name)?);
         counts.spilled_line_bytes = spill.written(Kind::Lines);
         report.stage("resolve", started.elapsed());
         drop(stage);
-        counts.check()?;
-
-        let started = Instant::now();
         report.corrupt = shared::corrupt_objects(&snapshot, &corrupt);
+        self.commit(*output, &snapshot, &mut report, counts)?;
+        Ok(report)
+    }
+
+    /// Commits the output and completes the report.
+    pub(super) fn commit(
+        &self,
+        output: JobOutput,
+        snapshot: &Snapshot,
+        report: &mut JobReport,
+        counts: ShredCounts,
+    ) -> Result<()> {
+        counts.check()?;
+        let started = Instant::now();
         let finished = output.commit(|files| {
             Manifest {
                 manifest_version: 1,
                 engine: manifest::engine_name_and_version(),
                 job: "shred",
-                run_id: &run_id,
-                inputs: manifest::inputs(&snapshot),
+                run_id: &report.run_id,
+                inputs: manifest::inputs(snapshot),
                 outputs: manifest::outputs(files, &["good", "bad"]),
                 enrich: None,
                 shred: Some(&counts),
@@ -181,10 +203,10 @@ impl ShredJob {
             }
             .to_bytes()
         })?;
-        report.outputs = shared::folder_reports(&finished.files, &folders);
+        report.outputs = shared::folder_reports(&finished.files, &self.folders());
         report.stage("commit shredded", started.elapsed());
         report.shred = Some(counts);
-        Ok(report)
+        Ok(())
     }
 
     /// Reads the event id of every line, and nothing else.
@@ -217,16 +239,38 @@ impl ShredJob {
     }
 }
 
+/// Takes good lines whose id is a candidate.
+pub(super) trait LineSink: Sync {
+    /// Takes one.
+    fn add(&self, event_id: &str, fingerprint: Option<&str>, line: WaitingLine) -> Result<()>;
+}
+
+impl LineSink for Waiting {
+    fn add(&self, event_id: &str, fingerprint: Option<&str>, line: WaitingLine) -> Result<()> {
+        Self::add(self, event_id, fingerprint, line)
+    }
+}
+
 /// What all workers of the shred stage share.
-struct Stage<'j> {
-    job: &'j ShredJob,
-    snapshot: &'j Snapshot,
-    resolver: &'j Resolver,
-    output: &'j JobOutput,
-    candidates: &'j Candidates,
-    spill: &'j SpillArea,
-    bad: std::sync::Arc<PartWriter>,
-    failure_tstamp: String,
+pub(super) struct Stage<'j> {
+    pub(super) job: &'j ShredJob,
+    pub(super) snapshot: &'j Snapshot,
+    pub(super) resolver: &'j Resolver,
+    pub(super) output: &'j JobOutput,
+    pub(super) candidates: &'j Candidates,
+    pub(super) spill: &'j SpillArea,
+    pub(super) bad: std::sync::Arc<PartWriter>,
+    pub(super) failure_tstamp: String,
+    /// Ranks of the snapshot's objects among all of the job's, where the snapshot is not all of them.
+    pub(super) ranks: Option<&'j [u32]>,
+}
+
+/// What shredding gave, beside its rows.
+pub(super) struct Shredded {
+    pub(super) counts: ShredCounts,
+    pub(super) corrupt: Vec<exec::Corrupt>,
+    /// Of the splits, where they were given.
+    pub(super) seams: Vec<(Split, Seam)>,
 }
 
 /// What one worker holds.
@@ -249,39 +293,75 @@ impl<'j> Stage<'j> {
         }
     }
 
-    /// Shreds every line once; good lines whose id is a candidate wait.
-    fn shred(&self, store: &Store, waiting: &Waiting) -> Result<(ShredCounts, Vec<exec::Corrupt>)> {
+    /// Shreds every line of the snapshot (or of some splits of it) once; good lines whose id is a candidate wait.
+    pub(super) fn shred(
+        &self,
+        store: &Store,
+        splits: Option<Vec<Split>>,
+        waiting: &dyn LineSink,
+    ) -> Result<Shredded> {
         let progress = self
             .job
             .options
             .progress
             .start("shred", self.snapshot.total_bytes);
-        let outcome = exec::run(
-            self.snapshot,
-            Framing::Lines,
-            &self.job.options.exec_options(),
-            progress.as_ref(),
-            store,
-            |_| Ok(self.worker()),
-            |worker, chunk| {
-                let before = (worker.counts.lines, worker.counts.bad);
-                self.shred_chunk(worker, chunk, waiting)?;
-                self.hand_over(worker)?;
-                let (lines, bad) = (worker.counts.lines - before.0, worker.counts.bad - before.1);
-                progress.add(0, lines, lines - bad, bad);
-                Ok(())
-            },
-        );
+        let options = self.job.options.exec_options();
+        let new_worker = |_| Ok(self.worker());
+        let work = |worker: &mut Worker<'_>, chunk: &mut Chunk| {
+            let before = (worker.counts.lines, worker.counts.bad);
+            self.shred_chunk(worker, chunk, waiting)?;
+            self.hand_over(worker)?;
+            let (lines, bad) = (worker.counts.lines - before.0, worker.counts.bad - before.1);
+            progress.add(0, lines, lines - bad, bad);
+            Ok(())
+        };
+        let framing = Framing::Lines;
+        let shown = progress.as_ref();
+        let outcome = match splits {
+            None => exec::run(
+                self.snapshot,
+                framing,
+                &options,
+                shown,
+                store,
+                new_worker,
+                work,
+            ),
+            Some(splits) => exec::run_splits(
+                self.snapshot,
+                splits,
+                framing,
+                &options,
+                shown,
+                store,
+                new_worker,
+                work,
+            ),
+        };
         progress.finish();
         let outcome = outcome?;
         let mut counts = ShredCounts::default();
         for worker in outcome.workers {
             counts.add(&worker.into_counts());
         }
-        Ok((counts, outcome.corrupt))
+        Ok(Shredded {
+            counts,
+            corrupt: outcome.corrupt,
+            seams: outcome.seams,
+        })
     }
 
-    fn shred_chunk(&self, worker: &mut Worker<'_>, chunk: &Chunk, waiting: &Waiting) -> Result<()> {
+    fn shred_chunk(
+        &self,
+        worker: &mut Worker<'_>,
+        chunk: &Chunk,
+        waiting: &dyn LineSink,
+    ) -> Result<()> {
+        let object = match self.ranks {
+            Some(ranks) => ranks.get(chunk.object as usize).copied(),
+            None => Some(chunk.object),
+        }
+        .ok_or_else(|| Error::internal("a chunk of an object without a rank"))?;
         for line in chunk.lines() {
             worker.counts.lines += 1;
             let text = decode_utf8(line.bytes);
@@ -293,7 +373,7 @@ impl<'j> Stage<'j> {
             ) {
                 Ok(event) if self.candidates.contains(event.event_id.as_bytes()) => {
                     let place = Place {
-                        object: chunk.object,
+                        object,
                         offset: line.offset,
                         index: 0,
                     };
@@ -320,24 +400,23 @@ impl<'j> Stage<'j> {
     }
 
     /// Decides about the lines that wait, and writes those that stay.
-    fn resolve(&self, waiting: Waiting, run: &RunKey, budget: u64) -> Result<ShredCounts> {
+    pub(super) fn resolve(
+        &self,
+        waiting: Waiting,
+        run: &RunKey,
+        budget: u64,
+        object_name: &(dyn Fn(u32) -> String + Sync),
+    ) -> Result<ShredCounts> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.job.options.workers)
             .build()
             .map_err(|error| {
                 Error::internal("cannot start the worker threads").with_source(error)
             })?;
-        let name = |object: u32| {
-            self.snapshot
-                .objects
-                .get(object as usize)
-                .map(|object| object.relative.clone())
-                .unwrap_or_default()
-        };
         let resolution = Resolution {
             hasher: waiting.hasher(),
             run,
-            object_name: &name,
+            object_name,
             spill: self.spill,
             budget: budget / self.job.options.workers.max(1) as u64,
             cross_batch: None,

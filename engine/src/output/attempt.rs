@@ -34,12 +34,16 @@ pub(super) struct Note {
 pub(super) struct LocalAttempt {
     root: PathBuf,
     folder: PathBuf,
-    lock_path: PathBuf,
+    /// `None` for a task of an attempt of another process, which has the lock.
+    lock_path: Option<PathBuf>,
     /// `None` when given back.
     held: Mutex<Option<File>>,
     /// The root itself was made by this attempt.
     made_root: bool,
 }
+
+/// The sub-folder of an attempt in which tasks of other processes write.
+pub(super) const TASKS: &str = "_tasks";
 
 /// The folder of an attempt.
 pub(super) fn folder(root: &Path, attempt: &str) -> PathBuf {
@@ -75,12 +79,31 @@ impl LocalAttempt {
         let attempt = Self {
             root: root.to_owned(),
             folder: folder(root, attempt),
-            lock_path,
+            lock_path: Some(lock_path),
             held: Mutex::new(Some(held)),
             made_root,
         };
         local::create_dir(&attempt.folder)?;
         Ok(attempt)
+    }
+
+    /// The folder of a task below the one of an attempt that another process owns. Nothing is made before the task writes.
+    pub(super) fn of_task(root: &Path, attempt: &str, task: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            folder: folder(root, attempt).join(TASKS).join(task),
+            lock_path: None,
+            held: Mutex::new(None),
+            made_root: false,
+        }
+    }
+
+    /// What must exist before a task makes its folder: it is gone when the attempt has ended.
+    pub(super) fn base(&self) -> Option<PathBuf> {
+        match self.lock_path {
+            Some(_) => None,
+            None => self.folder.parent()?.parent().map(Path::to_owned),
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -89,8 +112,11 @@ impl LocalAttempt {
 
     /// Deletes what the attempt left, gives the lock back, and removes folders that are empty then.
     pub(super) fn clear(&self) -> Result<()> {
-        local::remove_tree(&self.folder)?;
-        local::remove_file(&self.lock_path)?;
+        remove_tree(&self.folder)?;
+        let Some(lock_path) = &self.lock_path else {
+            return Ok(());
+        };
+        local::remove_file(lock_path)?;
         *lock(&self.held) = None;
         // other attempts may use it: then it stays
         let _ = fs::remove_dir(self.root.join(TEMPORARY));
@@ -150,9 +176,22 @@ pub(super) fn owner(root: &Path, attempt: &str) -> Result<Owner> {
     }
 }
 
+/// Removes a tree in which a task that nobody waits for may still be writing.
+fn remove_tree(path: &Path) -> Result<()> {
+    for _ in 0..20 {
+        match local::remove_tree(path) {
+            Err(e) if e.kind() == ErrorKind::Io => {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+    local::remove_tree(path)
+}
+
 /// Deletes the folder and the lock file of an attempt whose lock is ours.
 pub(super) fn remove(root: &Path, attempt: &str) -> Result<()> {
-    local::remove_tree(&folder(root, attempt))?;
+    remove_tree(&folder(root, attempt))?;
     local::remove_file(&lock_path(root, attempt))
 }
 

@@ -16,7 +16,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 /// Where the part files of a folder are while they are written.
 pub(super) enum Destination {
     /// A folder below `_temporary/<attempt>/`.
-    Local(PathBuf),
+    Local {
+        folder: PathBuf,
+        /// It is made only while this one exists.
+        base: Option<PathBuf>,
+    },
     /// Uploads to this folder.
     Upload(Location, UploadSettings),
 }
@@ -282,7 +286,9 @@ impl PartWriter {
             self.ending.text(self.compression)
         );
         let sink = match &self.destination {
-            Destination::Local(folder) => Sink::Local(LocalPart::new(folder.join(&name))),
+            Destination::Local { folder, base } => {
+                Sink::Local(LocalPart::new(folder.join(&name), base.clone()))
+            }
             Destination::Upload(folder, settings) => Sink::Upload(Box::new(UploadPart::new(
                 settings.clone(),
                 folder.join(&name),

@@ -64,13 +64,16 @@ impl Sink {
 pub(super) struct LocalPart {
     path: PathBuf,
     created: bool,
+    /// Must exist when the file is made.
+    base: Option<PathBuf>,
 }
 
 impl LocalPart {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, base: Option<PathBuf>) -> Self {
         Self {
             path,
             created: false,
+            base,
         }
     }
 
@@ -82,6 +85,12 @@ impl LocalPart {
         let mut file = if self.created {
             OpenOptions::new().append(true).open(&self.path)?
         } else {
+            if self.base.as_ref().is_some_and(|base| !base.is_dir()) {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the job that this task belongs to has ended, or its output folder is not shared with this node",
+                ));
+            }
             fs::create_dir_all(self.path.parent().unwrap_or(Path::new("/")))?;
             OpenOptions::new()
                 .write(true)
@@ -264,6 +273,7 @@ mod tests {
         let mut part = LocalPart {
             path: PathBuf::from("/dev/full"),
             created: true,
+            base: None,
         };
         let error = part.append(&[b"line\n"]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Full);
@@ -275,7 +285,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("part");
         fs::write(&path, "other").unwrap();
-        assert!(LocalPart::new(path.clone()).append(&[b"x"]).is_err());
+        assert!(LocalPart::new(path.clone(), None).append(&[b"x"]).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"other");
     }
 }

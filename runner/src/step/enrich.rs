@@ -41,6 +41,7 @@ pub fn job(context: &RunContext) -> Result<EnrichJob, String> {
         output: context.run_folder(&config.enriched.good).to_string(),
         bad: context.run_folder(bad).to_string(),
         errors,
+        pii: None,
         enrichments: context.enrichments.clone(),
         environment,
         resolver: context.resolver.clone(),

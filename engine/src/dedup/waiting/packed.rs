@@ -13,7 +13,7 @@ impl PackedLine {
     }
 
     /// A line that was packed before.
-    pub(super) fn from_packed(bytes: &[u8]) -> Self {
+    pub fn from_packed(bytes: &[u8]) -> Self {
         Self(bytes.into())
     }
 

@@ -30,11 +30,49 @@ impl JobKey {
         Ok(Self(key))
     }
 
+    /// The key of the job called `job` in all processes that know `secret`.
+    pub(super) fn derived(secret: &[u8], job: &str) -> Result<Self> {
+        Self::from_ikm(secret, job.as_bytes(), b"camonica cluster job 1")
+    }
+
+    /// A key for something else of the same job.
+    pub(super) fn sub_key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>> {
+        Ok(Self::from_ikm(self.0.as_ref(), b"", purpose.as_bytes())?.0)
+    }
+
+    fn from_ikm(secret: &[u8], salt: &[u8], info: &[u8]) -> Result<Self> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(Some(salt), secret)
+            .expand(info, key.as_mut())
+            .map_err(|error| {
+                Error::internal("no key from a secret").with_source(error.to_string())
+            })?;
+        Ok(Self(key))
+    }
+
     /// The cipher of the file with this salt. `identity` says which file it is.
     pub(super) fn cipher(&self, salt: &[u8; SALT_BYTES], identity: &Identity) -> Result<Cipher> {
+        self.cipher_for(salt, identity, b"camonica spill file 1")
+    }
+
+    /// The cipher of the parcels of one attempt.
+    pub(super) fn parcel_cipher(
+        &self,
+        attempt: &[u8; SALT_BYTES],
+        identity: &Identity,
+    ) -> Result<Cipher> {
+        self.cipher_for(attempt, identity, b"camonica parcel 1")
+    }
+
+    fn cipher_for(
+        &self,
+        salt: &[u8; SALT_BYTES],
+        identity: &Identity,
+        info: &[u8],
+    ) -> Result<Cipher> {
         let mut derived = Zeroizing::new([0; DERIVED_BYTES]);
         Hkdf::<Sha256>::new(Some(salt), self.0.as_ref())
-            .expand(b"camonica spill file 1", derived.as_mut())
+            .expand(info, derived.as_mut())
             .map_err(|error| {
                 Error::internal("no key for a spill file").with_source(error.to_string())
             })?;
