@@ -15,6 +15,8 @@
 
 mod support;
 
+#[path = "golden_units/agent_calls.rs"]
+mod agent_calls;
 #[path = "golden_units/calls.rs"]
 mod calls;
 #[path = "golden_units/core_calls.rs"]

@@ -12,12 +12,14 @@
 pub mod anon_ip;
 pub mod api_request;
 pub mod campaign_attribution;
+pub mod agent_cache;
 pub mod codes;
 mod collector_fields;
 pub mod config;
 pub mod cookie_extractor;
 pub mod cross_domain;
 pub mod currency;
+mod data_file;
 pub mod databases;
 pub mod derived_contexts;
 pub mod draft;
@@ -34,11 +36,14 @@ pub mod json_fields;
 pub mod lookup;
 pub mod page_uri;
 pub mod pii;
+pub mod referer_parser;
 pub mod registry;
 pub mod schema_check;
 pub mod timestamps;
 pub mod tracker_fields;
 pub mod weather;
+pub mod ua_parser;
+pub mod user_agent_utils;
 
 use std::sync::Arc;
 

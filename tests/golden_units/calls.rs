@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::tree::{Call, Stop};
 use crate::{
-    core_calls as core, enrichment_calls as enrichment, script_calls as script,
+    agent_calls as agent, core_calls as core, enrichment_calls as enrichment, script_calls as script,
     service_calls as service, values, webhook_calls as webhook,
 };
 
@@ -128,6 +128,12 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("sys.env.get", service::key),
     ("DateTime", service::date_time_of),
     ("toEither", service::itself),
+    // user agents and referrers
+    ("UserAgentUtilsEnrichment.extractClientAttributes", agent::client_attributes),
+    ("UaParserEnrichmentConfig.parse", agent::ua_parser_config),
+    ("UaParserEnrichment.extractUserAgent", agent::ua_parser_context),
+    ("RefererParserEnrichment.parse", agent::referer_config),
+    ("RefererParserEnrichment.extractRefererDetails", agent::referer),
     // shredder
     ("Shredder.makePartialHierarchy", core::partial_hierarchy),
     ("TypeHierarchy.toJsonNode", core::hierarchy_json),
@@ -157,11 +163,6 @@ const NOT_RUN: &[(&str, Reason)] = &[
     ("JsonOutput.getValue", Enrichment(&["sql_query_enrichment_config"])),
     ("SqlQueryEnrichmentConfig.parse", Enrichment(&["sql_query_enrichment_config"])),
     ("Cache.get", NoCounterpart("the cases do not say what was put into the cache before")),
-    ("RefererParserEnrichment.extractRefererDetails", Enrichment(&["referer_parser"])),
-    ("RefererParserEnrichment.parse", Enrichment(&["referer_parser"])),
-    ("UaParserEnrichment.extractUserAgent", Enrichment(&["ua_parser_config"])),
-    ("UaParserEnrichmentConfig.parse", Enrichment(&["ua_parser_config"])),
-    ("UserAgentUtilsEnrichment.extractClientAttributes", Enrichment(&["user_agent_utils_config"])),
 ];
 
 /// What of ours stands for a function of the reference.

@@ -220,13 +220,16 @@ fn validate_element<'k>(
         );
         return Ok(None);
     };
-    let criterion = known
-        .criterion()
+    let criteria = known
+        .criteria()
         .ok_or_else(|| vec![plain(&format!("{known:?} has no criterion"))])?;
-    if !criterion.matches(&config.schema) {
+    if !criteria.iter().any(|c| c.matches(&config.schema)) {
+        let supported: Vec<String> = criteria.iter().map(|c| format!("'{c}'")).collect();
         return Err(vec![plain(&format!(
-            "Schema key {} is not supported. A '{}' enrichment must have schema '{criterion}'.",
-            config.schema, criterion.name
+            "Schema key {} is not supported. A '{}' enrichment must have schema {}.",
+            config.schema,
+            known.name,
+            supported.join(" or ")
         ))]);
     }
     config.name = name;

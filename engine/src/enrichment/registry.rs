@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::failures::Interrupt;
 use super::lookup::CacheStatistics;
 use super::{javascript, pii};
+use super::{referer_parser, ua_parser, user_agent_utils};
 
 /// The places of the configurable enrichments, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,22 +89,22 @@ pub struct Known {
     pub name: &'static str,
     /// Vendor of the schema of its configurations.
     pub vendor: &'static str,
-    /// Which versions of that schema are supported.
+    /// Which versions of that schema are supported: one or several, with a blank between them.
     pub versions: &'static str,
     /// Its constructor, unless this engine does not have it yet.
     pub build: Option<Build>,
 }
 
 impl Known {
-    /// Which schemas of configurations are supported.
-    pub fn criterion(&self) -> Option<SchemaCriterion> {
-        let Self {
-            vendor,
-            name,
-            versions,
-            ..
-        } = self;
-        SchemaCriterion::parse(&format!("iglu:{vendor}/{name}/jsonschema/{versions}"))
+    /// Which schemas of configurations are supported, by their versions.
+    pub fn criteria(&self) -> Option<Vec<SchemaCriterion>> {
+        let Self { vendor, name, .. } = self;
+        let versions = self.versions.split(' ');
+        versions
+            .map(|versions| {
+                SchemaCriterion::parse(&format!("iglu:{vendor}/{name}/jsonschema/{versions}"))
+            })
+            .collect()
     }
 }
 
@@ -132,10 +133,10 @@ pub const KNOWN: [Known; STAGES] = [
     known(Stage::IpLookups, CORE, "ip_lookups", "2-0-*", Some(super::ip_lookups::build)),
     known(Stage::Iab, LATER, "iab_spiders_and_robots_enrichment", "1-0-*", Some(super::iab_spiders_and_robots::build)),
     known(Stage::AnonIp, CORE, "anon_ip", "1-0-*", Some(super::anon_ip::build)),
-    known(Stage::UserAgentUtils, CORE, "user_agent_utils_config", "1-0-*", None),
-    known(Stage::UaParser, CORE, "ua_parser_config", "1-0-*", None),
+    known(Stage::UserAgentUtils, CORE, "user_agent_utils_config", "1-0-*", Some(user_agent_utils::build)),
+    known(Stage::UaParser, CORE, "ua_parser_config", "1-0-*", Some(ua_parser::build)),
     known(Stage::CurrencyConversion, CORE, "currency_conversion_config", "1-0-*", Some(super::currency::build)),
-    known(Stage::RefererParser, CORE, "referer_parser", "1-0-*", None),
+    known(Stage::RefererParser, CORE, "referer_parser", "1-0-* 2-0-*", Some(referer_parser::build)),
     known(Stage::CampaignAttribution, CORE, "campaign_attribution", "1-0-*", Some(super::campaign_attribution::build)),
     known(Stage::EventFingerprint, CORE, "event_fingerprint_config", "1-0-*", Some(super::event_fingerprint::build)),
     known(Stage::Javascript, CORE, "javascript_script_config", "1-0-*", Some(javascript::build)),
@@ -197,17 +198,20 @@ mod tests {
     #[test]
     fn criteria_can_be_parsed() {
         for known in KNOWN {
-            let criterion = known.criterion().unwrap();
-            assert_eq!(
-                (criterion.vendor, criterion.name),
-                (known.vendor.into(), known.name.into())
-            );
-            let version = if known.name == "ip_lookups" || known.name == "pii_enrichment_config" {
-                (2, Some(0))
-            } else {
-                (1, Some(0))
+            let criteria = known.criteria().unwrap();
+            for criterion in &criteria {
+                assert_eq!(
+                    (&*criterion.vendor, &*criterion.name),
+                    (known.vendor, known.name)
+                );
+            }
+            let versions: Vec<_> = criteria.iter().map(|c| (c.model, c.revision)).collect();
+            let expected = match known.name {
+                "ip_lookups" | "pii_enrichment_config" => vec![(2, Some(0))],
+                "referer_parser" => vec![(1, Some(0)), (2, Some(0))],
+                _ => vec![(1, Some(0))],
             };
-            assert_eq!((criterion.model, criterion.revision), version);
+            assert_eq!(versions, expected, "{}", known.name);
         }
     }
 }

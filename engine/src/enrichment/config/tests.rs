@@ -85,6 +85,21 @@ fn the_later_of_two_configurations_wins_and_disabled_ones_are_dropped() {
 }
 
 #[test]
+fn an_enrichment_may_support_several_schemas() {
+    let mut known = known(Some(tag));
+    known[0].versions = "1-0-* 2-0-*";
+    let versioned = |version| [versioned("tag_config", version, true, r#"{"text":"a"}"#)];
+    for version in ["1-0-0", "2-0-0"] {
+        assert_eq!(build(&versioned(version), &known), Ok(Some("a".to_owned())));
+    }
+    known[0].versions = "3-0-* 4-0-*";
+    let error = build(&versioned("1-0-0"), &known).unwrap_err();
+    assert!(error.contains(
+        "must have schema 'iglu:com.example.shop/tag_config/jsonschema/3-0-*' or 'iglu:com.example.shop/tag_config/jsonschema/4-0-*'."
+    ), "{error}");
+}
+
+#[test]
 fn enabled_enrichments_that_are_missing_are_named_at_once() {
     let elements = [
         element("tag_config", true, "{}"),

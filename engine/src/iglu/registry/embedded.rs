@@ -31,7 +31,7 @@ macro_rules! bundled {
 
 /// In order of their paths.
 #[rustfmt::skip]
-static SCHEMAS: [Bundled; 32] = [
+static SCHEMAS: [Bundled; 34] = [
     bundled!("com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-0"),
     bundled!("com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1"),
     bundled!("com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-2"),
@@ -60,7 +60,9 @@ static SCHEMAS: [Bundled; 32] = [
     bundled!("com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-3"),
     bundled!("com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"),
     bundled!("com.snowplowanalytics.snowplow/referer_parser/jsonschema/1-0-0"),
+    bundled!("com.snowplowanalytics.snowplow/referer_parser/jsonschema/2-0-0"),
     bundled!("com.snowplowanalytics.snowplow/ua_parser_config/jsonschema/1-0-0"),
+    bundled!("com.snowplowanalytics.snowplow/ua_parser_config/jsonschema/1-0-1"),
     bundled!("com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"),
     bundled!("com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0"),
     bundled!("com.snowplowanalytics.snowplow/user_agent_utils_config/jsonschema/1-0-0"),

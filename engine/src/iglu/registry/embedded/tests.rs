@@ -172,6 +172,7 @@ fn verdicts_are_those_of_the_originals() {
         let original = [
             "data/iglu-client-embedded/schemas",
             "data/iglu-central/r94/schemas",
+            "data/iglu-central/later/schemas",
         ]
         .iter()
         .map(|folder| shared.join(folder).join(path))
