@@ -1,7 +1,6 @@
 //! The reference's cases of the enrich job: `golden/enrich/job`.
 //!
-//! All sets of enrichments name some that this engine may not have: those are taken out, and the columns that only they
-//! write are not compared, but listed.
+//! Look-up files are those that the reference's tests read; the services answer what `test_services.json` says.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,15 +10,17 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
+#[allow(dead_code, reason = "a part of it is used here")]
+#[path = "support/sql_servers.rs"]
+mod sql_servers;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
 use std::fs;
 
 use base64::Engine;
 use engine::enrichment::Environment;
 use engine::enrichment::config::EnrichmentConfigs;
-use engine::enrichment::registry::KNOWN;
 use engine::event::fields::Field;
 use engine::job::{EnrichJob, JobOptions};
 use serde_json::Value;
@@ -27,86 +28,10 @@ use support::databases::DatabaseFolder;
 use support::golden::{Parity, cases, texts};
 use support::parts;
 use support::registry::StaticRegistry;
+use support::services::GoldenServices;
 
-/// Columns that each configurable enrichment writes, besides contexts.
-const WRITES: &[(&str, &[&str])] = &[
-    ("anon_ip", &["user_ipaddress"]),
-    (
-        "ip_lookups",
-        &[
-            "geo_country",
-            "geo_region",
-            "geo_city",
-            "geo_zipcode",
-            "geo_latitude",
-            "geo_longitude",
-            "geo_region_name",
-            "geo_timezone",
-            "ip_isp",
-            "ip_organization",
-            "ip_domain",
-            "ip_netspeed",
-        ],
-    ),
-    ("iab_spiders_and_robots_enrichment", &["derived_contexts"]),
-    ("ua_parser_config", &["derived_contexts"]),
-    (
-        "user_agent_utils_config",
-        &[
-            "br_name",
-            "br_family",
-            "br_version",
-            "br_type",
-            "br_renderengine",
-            "os_name",
-            "os_family",
-            "os_manufacturer",
-            "dvce_type",
-            "dvce_ismobile",
-        ],
-    ),
-    (
-        "referer_parser",
-        &["refr_medium", "refr_source", "refr_term"],
-    ),
-    (
-        "campaign_attribution",
-        &[
-            "mkt_medium",
-            "mkt_source",
-            "mkt_term",
-            "mkt_content",
-            "mkt_campaign",
-            "mkt_clickid",
-            "mkt_network",
-        ],
-    ),
-    ("event_fingerprint_config", &["event_fingerprint"]),
-    ("cookie_extractor_config", &["derived_contexts"]),
-    ("http_header_extractor_config", &["derived_contexts"]),
-    (
-        "currency_conversion_config",
-        &[
-            "base_currency",
-            "tr_total_base",
-            "tr_tax_base",
-            "tr_shipping_base",
-            "ti_price_base",
-        ],
-    ),
-    ("weather_enrichment_config", &["derived_contexts"]),
-    ("javascript_script_config", &["derived_contexts"]),
-    ("sql_query_enrichment_config", &["derived_contexts"]),
-    ("api_request_enrichment_config", &["derived_contexts"]),
-    ("pii_enrichment_config", &["user_id", "user_ipaddress"]),
-];
-
-/// Services that no test here provides.
-const UNMET_NEEDS: &[&str] = &[
-    "openexchangerates",
-    "http-server:localhost:8000",
-    "postgresql:localhost:5432",
-];
+/// The database of the cases with an SQL query.
+const POSTGRES: &str = "postgresql:localhost:5432";
 
 #[test]
 fn cases_of_the_enrich_job() {
@@ -116,87 +41,36 @@ fn cases_of_the_enrich_job() {
     let golden = shared.join("golden/enrich");
     let registry = StaticRegistry::start(&[&shared.join("data/iglu-central/r94")]);
     let files = DatabaseFolder::new(&shared, "spark-enrich");
+    let services = GoldenServices::start(&shared);
     let environment = Environment {
         databases: files.databases(),
+        open_exchange_rates: Some(format!("http://{}", services.rates.address)),
         ..Environment::default()
     };
+    let database = OnceCell::new();
     let mut parity = Parity::default();
-    let mut not_compared: BTreeMap<String, u64> = BTreeMap::new();
     for (name, case) in cases(&golden.join("job")) {
         let set = fs::read_to_string(golden.join(case["enrichments"].as_str().unwrap_or_default()))
             .expect("the set");
-        let set: Value = serde_json::from_str(&set).expect("JSON");
-        let (kept, removed) = split_enrichments(&set);
-        let needs: Vec<String> = texts(&case["needs"]);
-        // A service matters only to an enrichment that was kept.
-        if needs
-            .iter()
-            .any(|need| UNMET_NEEDS.contains(&need.as_str()))
-            && needs_service(&kept)
-        {
-            parity.left_out("needs a service", &name);
-            continue;
+        let mut set: Value = serde_json::from_str(&services.at_home(&set)).expect("JSON");
+        if texts(&case["needs"]).iter().any(|need| need == POSTGRES) {
+            let Some(server) = database.get_or_init(|| sql_servers::described(&shared)) else {
+                parity.left_out("needs PostgreSQL", &name);
+                continue;
+            };
+            for config in set["data"].as_array_mut().into_iter().flatten() {
+                if config["data"]["name"] == "sql_query_enrichment_config" {
+                    let place = &mut config["data"]["parameters"]["database"]["postgresql"];
+                    place["host"] = "127.0.0.1".into();
+                    place["port"] = server.port.into();
+                }
+            }
         }
-        let outcome = run(
-            &case,
-            &golden,
-            &registry.uri,
-            &environment,
-            &kept,
-            &removed,
-            &mut not_compared,
-        );
+        let outcome = run(&case, &golden, &registry.uri, &environment, &set);
         let area = case["area"].as_str().unwrap_or("?").to_owned();
         parity.case(&area, &name, outcome);
     }
-    if !not_compared.is_empty() {
-        let columns: Vec<String> = not_compared
-            .iter()
-            .map(|(column, count)| format!("{column} {count}"))
-            .collect();
-        println!(
-            "PARITY golden/enrich/job columns not compared (times): {}",
-            columns.join(", ")
-        );
-    }
     parity.finish("golden/enrich/job");
-}
-
-fn needs_service(kept: &Value) -> bool {
-    kept["data"].as_array().into_iter().flatten().any(|config| {
-        config["data"]["enabled"].as_bool() == Some(true)
-            && [
-                "currency_conversion_config",
-                "sql_query_enrichment_config",
-                "api_request_enrichment_config",
-            ]
-            .contains(&config["data"]["name"].as_str().unwrap_or_default())
-    })
-}
-
-/// The set without the enabled enrichments that are not built, and these.
-fn split_enrichments(set: &Value) -> (Value, Vec<Value>) {
-    let mut kept = set.clone();
-    let mut removed = Vec::new();
-    let left: Vec<Value> = set["data"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|config| {
-            let name = config["data"]["name"].as_str().unwrap_or_default();
-            let is_built = KNOWN
-                .iter()
-                .any(|known| known.name == name && known.build.is_some());
-            let stays = is_built || config["data"]["enabled"].as_bool() == Some(false);
-            if !stays {
-                removed.push((*config).clone());
-            }
-            stays
-        })
-        .cloned()
-        .collect();
-    kept["data"] = Value::Array(left);
-    (kept, removed)
 }
 
 fn run(
@@ -204,9 +78,7 @@ fn run(
     golden: &std::path::Path,
     registry: &str,
     environment: &Environment,
-    kept: &Value,
-    removed: &[Value],
-    not_compared: &mut BTreeMap<String, u64>,
+    set: &Value,
 ) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let path = |name: &str| folder.path().join(name);
@@ -246,7 +118,7 @@ fn run(
         bad: text("bad"),
         errors: None,
         pii: None,
-        enrichments: EnrichmentConfigs::from_json(&kept.to_string())
+        enrichments: EnrichmentConfigs::from_json(&set.to_string())
             .map_err(|error| error.to_string())?,
         environment: environment.clone(),
         resolver,
@@ -299,12 +171,7 @@ fn run(
         if cells.len() != 131 {
             return Err(format!("{} columns", cells.len()));
         }
-        let skipped = columns_not_compared(removed, wanted);
         for (column, value) in wanted.as_object().into_iter().flatten() {
-            if skipped.contains(column.as_str()) {
-                *not_compared.entry(column.clone()).or_default() += 1;
-                continue;
-            }
             let Some(field) = Field::from_name(column) else {
                 return Err(format!("unknown column {column}"));
             };
@@ -330,38 +197,6 @@ fn run(
     } else {
         Err(differences.join("\n  "))
     }
-}
-
-/// Columns that only the removed enrichments write, of the event of one expected row.
-fn columns_not_compared(removed: &[Value], wanted: &Value) -> BTreeSet<&'static str> {
-    let mut columns = BTreeSet::new();
-    for config in removed {
-        let name = config["data"]["name"].as_str().unwrap_or_default();
-        for (enrichment, writes) in WRITES {
-            if *enrichment == name {
-                columns.extend(writes.iter());
-            }
-        }
-        // Pseudonymisation also rewrites JSON columns of events whose schema it names.
-        for field in config["data"]["parameters"]["pii"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
-            let criterion = field["json"]["schemaCriterion"]
-                .as_str()
-                .unwrap_or_default();
-            let event = wanted["unstruct_event"].as_str().unwrap_or_default();
-            let prefix = criterion.rsplit_once('/').map_or("", |(prefix, _)| prefix);
-            if field["json"]["field"] == "unstruct_event"
-                && !prefix.is_empty()
-                && event.contains(prefix)
-            {
-                columns.insert("unstruct_event");
-            }
-        }
-    }
-    columns
 }
 
 /// Lines of the part files in the order in which they were written.

@@ -25,6 +25,11 @@ mod core_calls;
 mod enrichment_calls;
 #[path = "golden_units/expectation.rs"]
 mod expectation;
+#[path = "golden_units/sql_calls.rs"]
+mod sql_calls;
+#[allow(dead_code, reason = "a part of it is used here")]
+#[path = "support/sql_servers.rs"]
+mod sql_servers;
 #[path = "golden_units/script_calls.rs"]
 mod script_calls;
 #[path = "golden_units/service_calls.rs"]

@@ -288,7 +288,7 @@ fn a_job_in_parts_completes_one_upload_for_each_group() {
     );
     assert_eq!(
         moto.open_uploads(bucket).len(),
-        rows.iter().map(|row| row.files.len()).sum()
+        rows.iter().map(|row| row.files.len()).sum::<usize>()
     );
     // half of the answers is lost: the rows of the log folder stand in for them
     rows.truncate(3);

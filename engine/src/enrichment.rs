@@ -39,6 +39,7 @@ pub mod pii;
 pub mod referer_parser;
 pub mod registry;
 pub mod schema_check;
+pub mod sql_query;
 pub mod timestamps;
 pub mod tracker_fields;
 pub mod weather;

@@ -1,13 +1,12 @@
 //! The table from the reference's functions to ours, and the table of those that are not run.
 
 use engine::adapter::{self, Adapter};
-use engine::enrichment::registry::KNOWN;
 use serde_json::Value;
 
 use crate::tree::{Call, Stop};
 use crate::{
-    agent_calls as agent, core_calls as core, enrichment_calls as enrichment, script_calls as script,
-    service_calls as service, values, webhook_calls as webhook,
+    agent_calls as agent, core_calls as core, enrichment_calls as enrichment,
+    script_calls as script, service_calls as service, values, webhook_calls as webhook,
 };
 
 /// A function of the reference, by one or more of ours.
@@ -78,6 +77,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("ConversionUtils.stringToJInteger", core::integer),
     ("ConversionUtils.stringToBooleanlikeJByte", core::flag),
     ("JsonUtils.validateAndReformatJson", core::json_field),
+    ("JsonPath.query", crate::sql_calls::query),
     ("ScalazJson4sUtils.extract", core::setting),
     ("TargetBean.transform", core::transform),
     // enrichments that always run
@@ -90,6 +90,18 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("PageEnrichments.extractPageUri", core::page_uri),
     ("PageEnrichments.parseCrossDomain", core::cross_domain),
     ("SchemaEnrichment.extractSchema", core::event_schema),
+    // SQL query
+    ("IntMap", crate::sql_calls::int_map),
+    ("Input.buildPlaceholderMap", crate::sql_calls::placeholder_map),
+    ("Input.getFromEvent", crate::sql_calls::from_event),
+    ("Input.extractFromJson", crate::sql_calls::from_json),
+    ("java.lang.Long.MAX_VALUE.-", crate::sql_calls::long_max_minus),
+    ("JsonOutput.getValue", crate::sql_calls::value),
+    ("new Date", crate::sql_calls::date),
+    ("DateTime", crate::sql_calls::date_time),
+    ("DateTime.toString", crate::sql_calls::date_time_text),
+    ("SqlQueryEnrichmentConfig.parse", crate::sql_calls::parse),
+    ("SqlQueryEnrichment.lookup", crate::sql_calls::lookup),
     // enrichments that look things up in files, or nowhere
     ("AnonIpEnrichment.anonymizeIp", enrichment::anonymize),
     ("AnonIpEnrichment.parse", enrichment::anon_ip),
@@ -116,7 +128,6 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("ApiRequestEnrichment.lookup", service::look_up),
     ("HttpApi.buildUrl", service::url),
     ("Input.buildTemplateContext", service::template_context),
-    ("Input.getFromEvent", service::value_from_event),
     ("Output.extract", service::extract),
     ("Output.parse", service::parse),
     ("Output.describeJson", service::describe_function),
@@ -126,7 +137,6 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("WeatherEnrichment.getWeatherContext", service::weather_context),
     ("WeatherEnrichmentConfig.parse", service::weather),
     ("sys.env.get", service::key),
-    ("DateTime", service::date_time_of),
     ("toEither", service::itself),
     // user agents and referrers
     ("UserAgentUtilsEnrichment.extractClientAttributes", agent::client_attributes),
@@ -139,30 +149,15 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("TypeHierarchy.toJsonNode", core::hierarchy_json),
 ];
 
-/// Why a function of the reference is not run.
-enum Reason {
-    /// It belongs to the configurable enrichments of these names.
-    Enrichment(&'static [&'static str]),
-    /// Our structure has nothing that it could be compared with.
-    NoCounterpart(&'static str),
-}
-
-use Reason::{Enrichment, NoCounterpart};
-
-/// Functions that are not run.
+/// Functions that are not run: nothing of ours could be compared with them, and why.
 #[rustfmt::skip]
-const NOT_RUN: &[(&str, Reason)] = &[
-    ("MiscEnrichments.etlVersion", NoCounterpart("v_etl is an option of the job, not put together")),
-    ("MiscEnrichments.identity", NoCounterpart("no column takes a value as it is")),
-    ("JsonPath.query", NoCounterpart("only enrichments that call services query by JSONPath")),
-    ("MailchimpAdapter.toJFields", NoCounterpart("nested objects are built at once, not merged from one for each parameter")),
-    ("MailchimpAdapter.mergeJFields", NoCounterpart("nested objects are built at once, not merged from one for each parameter")),
-    ("Input.buildPlaceholderMap", Enrichment(&["sql_query_enrichment_config"])),
-    ("Input.extractFromJson", Enrichment(&["sql_query_enrichment_config"])),
-    ("eventTypeMap.values.toSet.diff", Enrichment(&["sql_query_enrichment_config"])),
-    ("JsonOutput.getValue", Enrichment(&["sql_query_enrichment_config"])),
-    ("SqlQueryEnrichmentConfig.parse", Enrichment(&["sql_query_enrichment_config"])),
-    ("Cache.get", NoCounterpart("the cases do not say what was put into the cache before")),
+const NOT_RUN: &[(&str, &str)] = &[
+    ("MiscEnrichments.etlVersion", "v_etl is an option of the job, not put together"),
+    ("MiscEnrichments.identity", "no column takes a value as it is"),
+    ("MailchimpAdapter.toJFields", "nested objects are built at once, not merged from one for each parameter"),
+    ("MailchimpAdapter.mergeJFields", "nested objects are built at once, not merged from one for each parameter"),
+    ("eventTypeMap.values.toSet.diff", "every column has one of four kinds, and each has a type of placeholder"),
+    ("Cache.get", "the cases do not say what was put into the cache before"),
 ];
 
 /// What of ours stands for a function of the reference.
@@ -194,19 +189,7 @@ pub fn ours(name: &str) -> Option<Ours> {
 }
 
 /// Why a function of the reference is not run, if it is not.
-pub fn not_run(name: &str) -> Option<String> {
+pub fn not_run(name: &str) -> Option<&'static str> {
     let (_, reason) = NOT_RUN.iter().find(|(known, _)| *known == name)?;
-    Some(match reason {
-        NoCounterpart(why) => (*why).to_owned(),
-        Enrichment(names) => {
-            let is_built = KNOWN
-                .iter()
-                .any(|known| names.contains(&known.name) && known.build.is_some());
-            let names = names.join(", ");
-            match is_built {
-                true => format!("{names} is built, but its functions are not in the table"),
-                false => format!("{names} is not built"),
-            }
-        }
-    })
+    Some(reason)
 }

@@ -27,6 +27,8 @@ pub fn check(
     let wanted = evaluator.value(wanted)?;
     let outcome = match kind.as_str() {
         "equals" => same(found, &wanted),
+        "some" if found.is_null() => Err(format!("expected some {wanted}")),
+        "some" => same(found, &wanted),
         "contains" => contains(found, &wanted),
         "size" => same(&json!(found.as_array().map(Vec::len)), &wanted),
         "success" | "failure" => match found.get(kind) {

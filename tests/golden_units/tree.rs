@@ -82,7 +82,7 @@ impl<'r> Evaluator<'r> {
     fn at(&mut self, tree: &Value, argument: &Value) -> Result<Value, Stop> {
         let members = match tree {
             Value::String(text) if text == "$0" => return Ok(argument.clone()),
-            Value::String(text) if text == "$result" => {
+            Value::String(text) if text == "$result" || text == "$result.toList" => {
                 let result = self.result.clone();
                 return result.ok_or_else(|| Stop::different("no $result"));
             }
@@ -101,6 +101,16 @@ impl<'r> Evaluator<'r> {
         }
         if let Some(member) = tree["select"].as_str() {
             return self.select(member, &tree["of"], argument);
+        }
+        if tree["unapply"] == "List" {
+            let of = self.at(&tree["of"], argument)?;
+            let index = tree["index"]
+                .as_u64()
+                .and_then(|index| usize::try_from(index).ok());
+            let item = of.get(index.unwrap_or(usize::MAX));
+            return item
+                .cloned()
+                .ok_or_else(|| Stop::different(format!("{of} is too short")));
         }
         if let Some(path) = tree["json_path"].as_array() {
             let text = self.at(&tree["of"], argument)?;
@@ -122,6 +132,9 @@ impl<'r> Evaluator<'r> {
             let texts = parts.as_array().into_iter().flatten();
             return Ok(texts.filter_map(Value::as_str).collect::<String>().into());
         }
+        if tree["json"]["select"].is_string() {
+            return Ok(json!({"json": self.at(&tree["json"], argument)?}));
+        }
         if ["lambda", "json", "base64", "throw"]
             .iter()
             .any(|name| members.contains_key(*name))
@@ -142,7 +155,7 @@ impl<'r> Evaluator<'r> {
         // A method of a value of which we have nothing need not have its arguments evaluated.
         let written = qualified(name, &tree["on"]);
         if let Some(reason) = calls::not_run(&written) {
-            return Err(Stop::NotRun(reason));
+            return Err(Stop::NotRun(reason.to_owned()));
         }
         let (on, name) = match name.strip_prefix("$0.") {
             Some(path) => {
@@ -180,7 +193,7 @@ impl<'r> Evaluator<'r> {
             });
         }
         match calls::not_run(&qualified) {
-            Some(reason) => Err(Stop::NotRun(reason)),
+            Some(reason) => Err(Stop::NotRun(reason.to_owned())),
             None => self.method(name, &on, &args),
         }
     }
@@ -238,7 +251,7 @@ impl<'r> Evaluator<'r> {
         let of = self.at(of, argument)?;
         let name = qualified(member, &of);
         if let Some(reason) = calls::not_run(&name) {
-            return Err(Stop::NotRun(reason));
+            return Err(Stop::NotRun(reason.to_owned()));
         }
         if let Some(ours) = calls::ours(&name) {
             return ours.apply(&mut Call {
@@ -269,6 +282,7 @@ fn member_of(value: &Value, member: &str) -> Result<Value, Stop> {
         ("head", Value::Array(items)) => items.first().cloned(),
         ("size", Value::Array(items)) => Some(items.len().into()),
         ("toString", Value::String(_)) => Some(value.clone()),
+        ("toString", Value::Number(number)) => Some(number.to_string().into()),
         (_, Value::Array(items)) => return member_of(items.first().ok_or_else(none)?, member),
         _ => value.get(member).cloned(),
     }

@@ -75,6 +75,17 @@ pub fn payload(value: &Value) -> CollectorPayload {
     }
 }
 
+/// A raw event without anything.
+pub fn empty_raw_event() -> RawEvent {
+    RawEvent {
+        api: Default::default(),
+        parameters: Parameters::new(),
+        content_type: None,
+        source: Default::default(),
+        context: Default::default(),
+    }
+}
+
 /// Parameters from an object.
 pub fn parameters(value: &Value) -> Parameters {
     let members = value.as_object().expect("a map");

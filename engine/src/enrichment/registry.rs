@@ -12,6 +12,7 @@ use super::draft::Draft;
 use super::environment::Environment;
 use super::failures::Interrupt;
 use super::lookup::CacheStatistics;
+use super::sql_query::SqlQuery;
 use super::{javascript, pii};
 use super::{referer_parser, ua_parser, user_agent_utils};
 
@@ -143,7 +144,7 @@ pub const KNOWN: [Known; STAGES] = [
     known(Stage::CookieExtractor, CORE, "cookie_extractor_config", "1-0-*", Some(super::cookie_extractor::build)),
     known(Stage::HttpHeaderExtractor, LATER, "http_header_extractor_config", "1-0-*", Some(super::http_header_extractor::build)),
     known(Stage::Weather, LATER, "weather_enrichment_config", "1-0-*", Some(super::weather::build)),
-    known(Stage::SqlQuery, LATER, "sql_query_enrichment_config", "1-0-0", None),
+    known(Stage::SqlQuery, LATER, "sql_query_enrichment_config", "1-0-0", Some(SqlQuery::build)),
     known(Stage::ApiRequest, LATER, "api_request_enrichment_config", "1-0-0", Some(super::api_request::build)),
     known(Stage::Pii, LATER, "pii_enrichment_config", "2-0-0", Some(pii::build)),
 ];

@@ -96,8 +96,8 @@ impl JsonPath {
 
     /// The names of a path of nothing but single names, which needs no search.
     fn only_names(&self) -> Option<Vec<&str>> {
-        let name = |step: &'_ Step| matches!(step, Step::Names(names) if names.len() == 1);
-        if !self.path.steps.iter().all(name) {
+        let is_name = |step: &Step| matches!(step, Step::Names(names) if names.len() == 1);
+        if !self.path.steps.iter().all(is_name) {
             return None;
         }
         let names = self.path.steps.iter().filter_map(|step| match step {

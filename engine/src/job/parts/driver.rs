@@ -54,8 +54,8 @@ pub enum Opened {
 
 #[derive(Debug)]
 enum Kind {
-    Enrich(EnrichJob),
-    Shred(ShredJob),
+    Enrich(Box<EnrichJob>),
+    Shred(Box<ShredJob>),
 }
 
 /// A job whose tasks are being done.
@@ -114,7 +114,7 @@ impl PartedJob {
             folders: job.folders(),
             found: None,
         };
-        opening.open(Kind::Enrich(job.clone()), work, options, secret)
+        opening.open(Kind::Enrich(Box::new(job.clone())), work, options, secret)
     }
 
     /// Opens a shred job.
@@ -147,7 +147,7 @@ impl PartedJob {
             folders: job.folders().to_vec(),
             found,
         };
-        opening.open(Kind::Shred(job.clone()), work, options, secret)
+        opening.open(Kind::Shred(Box::new(job.clone())), work, options, secret)
     }
 
     /// Names this attempt of the job.

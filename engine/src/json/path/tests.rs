@@ -1,3 +1,5 @@
+//! The two dialects, path by path, and hostile JSONs.
+
 use super::*;
 use crate::json::parse;
 
