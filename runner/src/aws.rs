@@ -241,7 +241,7 @@ impl Aws {
 }
 
 /// `https://` anywhere, `http://` on loopback only: everything else would send events in the clear.
-fn check_endpoint(endpoint: &str, name: &str) -> Result<(), String> {
+pub(crate) fn check_endpoint(endpoint: &str, name: &str) -> Result<(), String> {
     let lower = endpoint.to_ascii_lowercase();
     if lower.starts_with("https://") {
         return Ok(());

@@ -244,6 +244,11 @@ impl Config {
             .any(|location| !location.is_local())
     }
 
+    /// Whether the file holds keys of AWS.
+    pub fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// How AWS is reached: region, endpoint, keys, encryption.
     pub fn aws_settings(&self) -> AwsSettings {
         let encryption = match (&self.camonica.kms_key, self.encrypted) {

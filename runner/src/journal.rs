@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
 use crate::objects::Objects;
-use crate::plan::{Mode, StepName};
+use crate::plan::{Mode, Plan, StepName};
 use crate::step::staging::Limits;
 
 /// One line of a journal.
@@ -44,6 +44,15 @@ pub enum Entry {
         /// Where the jobs run.
         #[serde(default)]
         target: String,
+        /// What the loader is told to leave out.
+        #[serde(default)]
+        loader_skip: Vec<String>,
+        /// What the loader is told to do beside.
+        #[serde(default)]
+        loader_include: Vec<String>,
+        /// Whether EMR's own debugging is on.
+        #[serde(default)]
+        debug: bool,
     },
     /// The run goes on in another process.
     RunResumed {
@@ -339,6 +348,12 @@ pub struct RunRecord {
     pub limits: Limits,
     /// Where the jobs ran; empty when it is not known.
     pub target: String,
+    /// What the loader is told to leave out.
+    pub loader_skip: Vec<String>,
+    /// What the loader is told to do beside.
+    pub loader_include: Vec<String>,
+    /// Whether EMR's own debugging is on.
+    pub debug: bool,
     /// Its steps, in order.
     pub steps: Vec<StepRecord>,
     /// How often it went on in another process.
@@ -369,6 +384,9 @@ impl RunRecord {
                         max_files,
                         max_bytes,
                         target,
+                        loader_skip,
+                        loader_include,
+                        debug,
                     },
                     _,
                 ) => {
@@ -383,6 +401,9 @@ impl RunRecord {
                             max_bytes,
                         },
                         target,
+                        loader_skip,
+                        loader_include,
+                        debug,
                         steps: steps.map(StepRecord::pending).collect(),
                         resumed: 0,
                         done_at: None,
@@ -436,6 +457,11 @@ impl RunRecord {
     /// Whether it was begun and not brought to its end.
     pub fn is_unfinished(&self) -> bool {
         self.done_at.is_none() && self.superseded_by.is_none()
+    }
+
+    /// The plan that it was begun with.
+    pub fn plan(&self) -> Plan {
+        Plan::of(self.mode, self.planned()).with_loader(&self.loader_skip, &self.loader_include)
     }
 
     /// All steps that were planned.
@@ -495,6 +521,9 @@ mod tests {
             max_files: Some(3),
             max_bytes: None,
             target: "local".into(),
+            loader_skip: vec!["analyze".into()],
+            loader_include: Vec::new(),
+            debug: false,
         }
     }
 

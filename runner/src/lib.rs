@@ -30,6 +30,7 @@ pub mod config;
 pub mod distcp;
 pub mod failure;
 pub mod failure_summary;
+pub mod generate;
 pub mod http;
 pub mod journal;
 pub mod lock;

@@ -225,6 +225,23 @@ impl Plan {
         }
     }
 
+    /// With what the loader leaves out and does beside, by name; unknown names are passed over.
+    #[must_use]
+    pub fn with_loader(mut self, skip: &[String], include: &[String]) -> Self {
+        let known = |names: &[String]| -> Vec<&'static str> {
+            PHASES
+                .iter()
+                .map(|(name, _)| *name)
+                .chain(["load_manifest"])
+                .chain(INCLUDABLE)
+                .filter(|name| names.iter().any(|asked| asked == name))
+                .collect()
+        };
+        self.loader_skip = known(skip);
+        self.loader_include = known(include);
+        self
+    }
+
     /// Whether a step runs.
     pub fn runs(&self, step: StepName) -> bool {
         self.steps.contains(&step)

@@ -170,6 +170,13 @@ pub fn run(mut request: Request) -> Result<()> {
         max_files: request.limits.max_files,
         max_bytes: request.limits.max_bytes,
         target: target.kind().name().to_owned(),
+        loader_skip: plan.loader_skip.iter().map(ToString::to_string).collect(),
+        loader_include: plan
+            .loader_include
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        debug: request.debug,
     })?;
     let Some(record) = records.read(&run_id)? else {
         let place = records.folder(&run_id);
@@ -257,7 +264,7 @@ pub fn resume(mut request: Request) -> Result<()> {
             request.config.mode().name()
         )));
     }
-    let plan = Plan::of(record.mode, record.planned());
+    let plan = record.plan();
     checks::archives_are_set(&request.config, &plan)?;
     checks::deduplication_is_there(&request.storage, &plan)?;
     request.say_notes();
@@ -300,7 +307,8 @@ fn execute(
     );
     view.run.journal_folder = records.folder(&record.run_id).to_string();
     let context = RunContext {
-        plan: Plan::of(record.mode, record.planned()),
+        plan: record.plan(),
+        debug: record.debug,
         run_id: record.run_id.clone(),
         etl_tstamp_ms: record.etl_tstamp_ms,
         resolver: request.resolver,
@@ -439,7 +447,7 @@ fn now() -> String {
 }
 
 /// `YYYY-MM-DD-hh-mm-ss` in UTC.
-fn run_id_of(millis: i64) -> String {
+pub(crate) fn run_id_of(millis: i64) -> String {
     format_iso_millis(millis)
         .chars()
         .take(19)

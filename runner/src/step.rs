@@ -50,6 +50,8 @@ pub struct RunContext {
     pub cancel: Arc<AtomicBool>,
     /// Whether jobs show their progress.
     pub progress: ShowProgress,
+    /// Whether EMR's own debugging is on.
+    pub debug: bool,
 }
 
 /// What a step did: a line for the summary and a record for the journal.
@@ -128,11 +130,9 @@ pub fn run(
         StepName::StagingStreamEnrich => stage_stream(context),
         StepName::Enrich => target.enrich(context),
         StepName::Shred => target.shred(context),
-        StepName::Elasticsearch => elasticsearch(context),
+        StepName::Elasticsearch => target.elasticsearch(context),
         StepName::ArchiveRaw => archive::raw(context),
-        StepName::RdbLoad => Ok(StepOutcome::skipped(
-            "skipped: loading is not available yet, so nothing was loaded (--skip rdb_load leaves this step out)",
-        )),
+        StepName::RdbLoad => target.load(context),
         StepName::ArchiveEnriched => archive::enriched(context),
         StepName::ArchiveShredded => archive::shredded(context),
     }
@@ -178,8 +178,21 @@ fn staged(moved: Moved, folder: &Location) -> StepOutcome {
     }
 }
 
+/// Loads what was shredded into the storage targets of purpose `ENRICHED_EVENTS`.
+///
+/// # Errors
+/// None yet.
+pub fn load(_context: &RunContext) -> Result<StepOutcome, String> {
+    Ok(StepOutcome::skipped(
+        "skipped: loading is not available yet, so nothing was loaded (--skip rdb_load leaves this step out)",
+    ))
+}
+
 /// Sends the bad rows that this run has made to every storage target of purpose `FAILED_EVENTS`.
-fn elasticsearch(context: &RunContext) -> Result<StepOutcome, String> {
+///
+/// # Errors
+/// When a target does not take them.
+pub fn elasticsearch(context: &RunContext) -> Result<StepOutcome, String> {
     let targets = &context.storage.failed_events;
     if targets.is_empty() {
         return Ok(StepOutcome::skipped(

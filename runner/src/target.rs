@@ -1,11 +1,12 @@
 //! Where the jobs run. The plan, the checks, the moves of objects and the journal know nothing of it.
 
+pub mod emr;
 pub mod local;
 
 use crate::config::{Config, TargetKind};
 use crate::failure::{Failure, Result};
 use crate::plan::StepName;
-use crate::step::{RunContext, StepOutcome};
+use crate::step::{self, RunContext, StepOutcome};
 
 /// A place where jobs run.
 ///
@@ -39,6 +40,22 @@ pub trait Target {
     /// When the job failed; nothing of its output is visible then.
     fn shred(&mut self, context: &RunContext) -> std::result::Result<StepOutcome, String>;
 
+    /// Copies the bad rows of the run to Elasticsearch.
+    ///
+    /// # Errors
+    /// When a storage target does not take them.
+    fn elasticsearch(&mut self, context: &RunContext) -> std::result::Result<StepOutcome, String> {
+        step::elasticsearch(context)
+    }
+
+    /// Loads what the run has shredded.
+    ///
+    /// # Errors
+    /// When a storage target does not take it.
+    fn load(&mut self, context: &RunContext) -> std::result::Result<StepOutcome, String> {
+        step::load(context)
+    }
+
     /// Releases what [`prepare`](Self::prepare) took; called once at the end of a run, well or not.
     ///
     /// # Errors
@@ -55,7 +72,8 @@ pub trait Target {
 pub fn open(config: &Config) -> Result<Box<dyn Target>> {
     match config.camonica.target {
         TargetKind::Local => Ok(Box::new(local::Local)),
-        kind @ (TargetKind::Emr | TargetKind::Hosts) => Err(Failure::Config(format!(
+        TargetKind::Emr => Ok(Box::new(emr::Emr::default())),
+        kind @ TargetKind::Hosts => Err(Failure::Config(format!(
             "camonica.target: target {} is not available yet: leave the key out, or set it to local",
             kind.name()
         ))),

@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! camonica:
-//!   target: local            # where the jobs run: local, emr or hosts
+//!   target: local            # where the jobs run: local, emr or hosts [emr where aws.emr.jobflow is set, else local]
 //!   workers: 8               # threads [one a core]
 //!   memory_limit: 2G         # buffers and tables [the smaller of 1 GiB and 60 % of the machine]
 //!   skip_corrupt: false      # count and leave damaged objects instead of ending the job
@@ -14,6 +14,10 @@
 //!   min_age: 10m             # Stream Enrich mode: leave objects that are younger
 //!   aws_timeout: 15m         # no AWS call is tried again after this time
 //!   hosts: [10.0.0.1, 10.0.0.2]          # target hosts: the machines
+//!   engine_binary: /opt/camonica/camonica-engine   # target emr: the static engine [beside this program]
+//!   emr_endpoint: http://127.0.0.1:9001  # target emr: in place of EMR's API, for tests
+//!   emr_poll: 30s            # target emr: time between two looks at the cluster
+//!   emr_bootstrap_pause: 10m # target emr: longest pause before the next try after a bootstrap failure
 //!   metrics_file: /var/lib/node_exporter/camonica.prom
 //! ```
 
@@ -73,6 +77,14 @@ pub struct CamonicaSettings {
     pub aws_timeout: Option<Duration>,
     /// `hosts`: machines of target `hosts`.
     pub hosts: Vec<String>,
+    /// `engine_binary`: the static engine that target `emr` takes to its clusters.
+    pub engine_binary: Option<PathBuf>,
+    /// `emr_endpoint`: in place of EMR's API.
+    pub emr_endpoint: Option<String>,
+    /// `emr_poll`: time between two looks at a cluster.
+    pub emr_poll: Option<Duration>,
+    /// `emr_bootstrap_pause`: longest pause before the next try after a bootstrap failure.
+    pub emr_bootstrap_pause: Option<Duration>,
     /// `metrics_file`: where the figures of the last run are written for Prometheus.
     pub metrics_file: Option<PathBuf>,
 }
@@ -84,9 +96,15 @@ impl CamonicaSettings {
         let targets = [TargetKind::Local, TargetKind::Emr, TargetKind::Hosts]
             .map(|target| (target.name(), target));
         let target = reader.choice(&key("target"), &targets, false, false);
+        // a configuration of the reference's asks for a cluster; one without it runs here
+        let default = if reader.has("aws.emr.jobflow") {
+            TargetKind::Emr
+        } else {
+            TargetKind::Local
+        };
         let workers = reader.integer(&key("workers"), 1, false);
         let settings = Self {
-            target: target.unwrap_or_default(),
+            target: target.unwrap_or(default),
             workers: workers.and_then(|workers| usize::try_from(workers).ok()),
             memory_limit: reader.optional_size(&key("memory_limit")),
             skip_corrupt: reader.optional_bool(&key("skip_corrupt")).unwrap_or(false),
@@ -98,6 +116,10 @@ impl CamonicaSettings {
             min_age: reader.optional_duration(&key("min_age")),
             aws_timeout: reader.optional_duration(&key("aws_timeout")),
             hosts: reader.texts(&key("hosts")),
+            engine_binary: reader.optional_path(&key("engine_binary")),
+            emr_endpoint: reader.optional_url(&key("emr_endpoint")),
+            emr_poll: reader.optional_duration(&key("emr_poll")),
+            emr_bootstrap_pause: reader.optional_duration(&key("emr_bootstrap_pause")),
             metrics_file: reader.optional_path(&key("metrics_file")),
         };
         if settings.target == TargetKind::Hosts && settings.hosts.is_empty() {

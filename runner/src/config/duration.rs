@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Parses `90s`, `15m`, `2h`, `1d`, `1h30m`, or a whole number of seconds.
+/// Parses `500ms`, `90s`, `15m`, `2h`, `1d`, `1h30m`, or a whole number of seconds.
 ///
 /// # Errors
 /// A text that names what is wrong and what is good.
@@ -12,7 +12,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) {
         return rest.parse().map(Duration::from_secs).map_err(|_| wrong());
     }
-    let mut seconds: u64 = 0;
+    let mut millis: u64 = 0;
     while !rest.is_empty() {
         let digits = rest
             .find(|c: char| !c.is_ascii_digit())
@@ -24,22 +24,23 @@ pub fn parse(text: &str) -> Result<Duration, String> {
             .find(|c: char| c.is_ascii_digit())
             .unwrap_or(tail.len());
         let factor = match tail[..unit_end].trim() {
-            "s" | "sec" => 1,
-            "m" | "min" => 60,
-            "h" => 3600,
-            "d" => 86_400,
+            "ms" => 1,
+            "s" | "sec" => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(wrong()),
         };
-        seconds = number
+        millis = number
             .checked_mul(factor)
-            .and_then(|more| seconds.checked_add(more))
+            .and_then(|more| millis.checked_add(more))
             .ok_or_else(wrong)?;
         rest = &tail[unit_end..];
     }
     if text.trim().is_empty() {
         return Err(wrong());
     }
-    Ok(Duration::from_secs(seconds))
+    Ok(Duration::from_millis(millis))
 }
 
 /// A time in words, as [`parse`] reads it: `1h30m`.
@@ -77,6 +78,7 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
+        assert_eq!(parse("1s50ms"), Ok(Duration::from_millis(1050)));
         for text in [
             "",
             "h",
