@@ -5,12 +5,16 @@
 //! A new command: a file in `cli/` with `Arguments` and `execute`, one variant of `Command` and one line in
 //! `Command::execute`.
 
+mod certs;
 mod common;
 mod generate;
+mod iam_policy;
 mod lint;
 mod plan;
+mod reencrypt;
 mod resume;
 mod run;
+mod security_configuration;
 mod status;
 
 use std::process::ExitCode;
@@ -47,6 +51,14 @@ enum Command {
     Lint(lint::Arguments),
     /// Writes the files of Dataflow Runner for the job that run would submit
     Generate(generate::Arguments),
+    /// Makes a certificate authority and the zip of certificates for encryption in transit
+    Certs(certs::Arguments),
+    /// Prints or creates the security configuration that switches encryption on for clusters of EMR
+    SecurityConfiguration(security_configuration::Arguments),
+    /// Encrypts the objects that are in a bucket already, in place
+    Reencrypt(reencrypt::Arguments),
+    /// Prints the IAM policies that a run needs
+    IamPolicy(iam_policy::Arguments),
 }
 
 impl Command {
@@ -58,6 +70,10 @@ impl Command {
             Self::Status(arguments) => status::execute(arguments),
             Self::Lint(arguments) => lint::execute(arguments),
             Self::Generate(arguments) => generate::execute(arguments),
+            Self::Certs(arguments) => certs::execute(arguments),
+            Self::SecurityConfiguration(arguments) => security_configuration::execute(arguments),
+            Self::Reencrypt(arguments) => reencrypt::execute(arguments),
+            Self::IamPolicy(arguments) => iam_policy::execute(arguments),
         }
     }
 }

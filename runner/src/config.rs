@@ -9,6 +9,7 @@ pub mod camonica;
 pub mod duration;
 pub mod emr;
 pub mod erb;
+pub mod hosts;
 pub mod jobs;
 pub mod monitoring;
 pub mod problem;

@@ -25,6 +25,7 @@
 
 pub mod aws;
 pub mod backoff;
+pub mod certs;
 pub mod cli;
 pub mod config;
 pub mod distcp;
@@ -32,13 +33,16 @@ pub mod failure;
 pub mod failure_summary;
 pub mod generate;
 pub mod http;
+pub mod iam;
 pub mod journal;
 pub mod lock;
 pub mod monitoring;
 pub mod objects;
 pub mod observer;
 pub mod plan;
+pub mod reencrypt;
 pub mod run;
+pub mod security_configuration;
 pub mod status;
 pub mod step;
 pub mod target;

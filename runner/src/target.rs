@@ -1,10 +1,11 @@
 //! Where the jobs run. The plan, the checks, the moves of objects and the journal know nothing of it.
 
 pub mod emr;
+pub mod hosts;
 pub mod local;
 
 use crate::config::{Config, TargetKind};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::plan::StepName;
 use crate::step::{self, RunContext, StepOutcome};
 
@@ -73,9 +74,6 @@ pub fn open(config: &Config) -> Result<Box<dyn Target>> {
     match config.camonica.target {
         TargetKind::Local => Ok(Box::new(local::Local)),
         TargetKind::Emr => Ok(Box::new(emr::Emr::default())),
-        kind @ TargetKind::Hosts => Err(Failure::Config(format!(
-            "camonica.target: target {} is not available yet: leave the key out, or set it to local",
-            kind.name()
-        ))),
+        TargetKind::Hosts => Ok(Box::new(hosts::Hosts::default())),
     }
 }

@@ -5,6 +5,7 @@
 
 #![allow(
     unreachable_pub,
+    dead_code,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "part of a test binary, outside of its test functions"
@@ -29,6 +30,7 @@ def complete_known(self, bucket_name, multipart_id, body):
         raise NoSuchUpload(upload_id=multipart_id)
     return complete(self, bucket_name, multipart_id, body)
 S3Backend.complete_multipart_upload = complete_known
+PATCH
 server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
@@ -56,7 +58,7 @@ impl Moto {
     /// The server, started at the first call; `None` (and a loud line) where there is no moto.
     pub fn get() -> Option<&'static Self> {
         static MOTO: OnceLock<Option<Moto>> = OnceLock::new();
-        let moto = MOTO.get_or_init(Self::start).as_ref();
+        let moto = MOTO.get_or_init(|| Self::start("")).as_ref();
         if moto.is_none() {
             println!(
                 "SKIPPED: moto cannot be imported (pip install 'moto[server]'; CAMONICA_PYTHON names the interpreter)"
@@ -69,7 +71,14 @@ impl Moto {
         moto
     }
 
-    fn start() -> Option<Self> {
+    /// A server of its own, for a test that changes how it answers everybody: `patch` is Python that runs before it starts.
+    /// `None` as [`get`](Self::get).
+    pub fn apart(patch: &str) -> Option<Self> {
+        Self::get()?;
+        Self::start(patch)
+    }
+
+    fn start(patch: &str) -> Option<Self> {
         let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/.venv/bin/python");
         let python = std::env::var("CAMONICA_PYTHON").unwrap_or_else(|_| {
             if venv.exists() {
@@ -79,7 +88,7 @@ impl Moto {
             }
         });
         let mut child = Command::new(python)
-            .args(["-c", SERVER])
+            .args(["-c", &SERVER.replace("PATCH\n", patch)])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -187,17 +187,21 @@ impl Refusal {
         if self.tries > 1 {
             text.push_str(&format!("; given up after {} tries", self.tries));
         }
-        if let Some(advice) = self.advice() {
+        if let Some(advice) = self.advice(operation) {
             text.push_str(&format!(". {advice}"));
         }
         text
     }
 
-    fn advice(&self) -> Option<String> {
+    fn advice(&self, operation: &str) -> Option<String> {
         let text = match self.code.as_str() {
             "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => {
-                "Allow it in the IAM policy and the bucket's policy; a bucket that demands encryption needs \
-                 aws.s3.buckets.encrypted: true, objects with tags need s3:GetObjectTagging and s3:PutObjectTagging"
+                return Some(format!(
+                    "Allow {} in the IAM policy and the bucket's policy (`camonica iam-policy` prints what a run needs); a bucket \
+                     that demands encryption needs aws.s3.buckets.encrypted: true, objects with tags need \
+                     s3:GetObjectTagging and s3:PutObjectTagging",
+                    actions_of(operation)
+                ));
             }
             "NoSuchBucket" => "Check the bucket's name in aws.s3.buckets",
             "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" => {
@@ -231,7 +235,12 @@ impl Refusal {
                         None => "Set aws.s3.region to the region of the bucket".to_owned(),
                     });
                 }
-                (Some(403), _) => "Allow it in the IAM policy and the bucket's policy",
+                (Some(403), _) => {
+                    return Some(format!(
+                        "Allow {} in the IAM policy and the bucket's policy (`camonica iam-policy` prints what a run needs)",
+                        actions_of(operation)
+                    ));
+                }
                 (_, Retry::Few) => {
                     "Check aws.s3.region, the credentials (they may have expired) and the bucket"
                 }
@@ -245,6 +254,26 @@ impl Refusal {
             },
         };
         Some(text.to_owned())
+    }
+}
+
+/// The IAM actions that an operation of S3 takes.
+fn actions_of(operation: &str) -> &'static str {
+    match operation {
+        "ListObjectsV2" => "s3:ListBucket",
+        "HeadObject" | "GetObject" => "s3:GetObject",
+        "CopyObject" | "UploadPartCopy" => {
+            "s3:GetObject on the source and s3:PutObject on the target"
+        }
+        "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => {
+            "s3:PutObject"
+        }
+        "DeleteObject" | "DeleteObjects" => "s3:DeleteObject",
+        "ListMultipartUploads" => "s3:ListBucketMultipartUploads",
+        "AbortMultipartUpload" => "s3:AbortMultipartUpload",
+        "ListParts" => "s3:ListMultipartUploadParts",
+        "GetObjectTagging" => "s3:GetObjectTagging",
+        _ => "it",
     }
 }
 
@@ -347,7 +376,7 @@ mod tests {
         let text = refusal.text("s3://b/k", "CopyObject");
         assert!(
             text.starts_with(
-                "s3://b/k: CopyObject: AccessDenied (HTTP 403), request 4711: Access Denied. Allow it"
+                "s3://b/k: CopyObject: AccessDenied (HTTP 403), request 4711: Access Denied. Allow s3:GetObject on the source"
             ),
             "{text}"
         );

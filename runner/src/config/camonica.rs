@@ -13,8 +13,8 @@
 //!   exchange_rates_endpoint: http://127.0.0.1:8080   # in place of Open Exchange Rates, for tests
 //!   min_age: 10m             # Stream Enrich mode: leave objects that are younger
 //!   aws_timeout: 15m         # no AWS call is tried again after this time
-//!   hosts: [10.0.0.1, 10.0.0.2]          # target hosts: the machines
-//!   engine_binary: /opt/camonica/camonica-engine   # target emr: the static engine [beside this program]
+//!   hosts: [10.0.0.1, 10.0.0.2]          # target hosts: the machines, or maps ([`super::hosts`])
+//!   engine_binary: /opt/camonica/camonica-engine   # targets emr and hosts: the static engine [beside this program]
 //!   emr_endpoint: http://127.0.0.1:9001  # target emr: in place of EMR's API, for tests
 //!   emr_poll: 30s            # target emr: time between two looks at the cluster
 //!   emr_bootstrap_pause: 10m # target emr: longest pause before the next try after a bootstrap failure
@@ -24,6 +24,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::hosts::{self, Host};
 use super::problem::Problem;
 use super::reader::Reader;
 
@@ -76,8 +77,8 @@ pub struct CamonicaSettings {
     /// `aws_timeout`: after this time no AWS call is tried again.
     pub aws_timeout: Option<Duration>,
     /// `hosts`: machines of target `hosts`.
-    pub hosts: Vec<String>,
-    /// `engine_binary`: the static engine that target `emr` takes to its clusters.
+    pub hosts: Vec<Host>,
+    /// `engine_binary`: the static engine that targets `emr` and `hosts` take to their machines.
     pub engine_binary: Option<PathBuf>,
     /// `emr_endpoint`: in place of EMR's API.
     pub emr_endpoint: Option<String>,
@@ -115,7 +116,7 @@ impl CamonicaSettings {
             exchange_rates_endpoint: reader.optional_url(&key("exchange_rates_endpoint")),
             min_age: reader.optional_duration(&key("min_age")),
             aws_timeout: reader.optional_duration(&key("aws_timeout")),
-            hosts: reader.texts(&key("hosts")),
+            hosts: hosts::read(reader, &key("hosts")),
             engine_binary: reader.optional_path(&key("engine_binary")),
             emr_endpoint: reader.optional_url(&key("emr_endpoint")),
             emr_poll: reader.optional_duration(&key("emr_poll")),

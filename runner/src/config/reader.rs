@@ -1,7 +1,7 @@
 //! Reads typed values from the tree of a configuration by their paths, and gathers every mistake instead of stopping at
 //! the first. It notes which keys were asked for: the others are unknown.
 
-mod typed;
+pub(super) mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 

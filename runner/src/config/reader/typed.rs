@@ -30,6 +30,15 @@ fn meaning(node: &Node) -> Option<Meaning<'_>> {
     }
 }
 
+/// An item of a list that holds texts and maps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A text.
+    Text(String),
+    /// A map: each key with its value, or with all values of its list; without any where it is empty.
+    Map(Vec<(String, Vec<String>)>),
+}
+
 impl<'t> Reader<'t> {
     fn text_as(
         &mut self,
@@ -233,6 +242,62 @@ impl<'t> Reader<'t> {
                 None => {
                     let place = format!("{path}[{index}]");
                     self.wrong(&place, "a text", Found::Value(item, item.line), false);
+                }
+            }
+        }
+        texts
+    }
+
+    /// A list that may be absent, of texts and maps, each with its line. Numbers are taken as they are written; what keys
+    /// are good in the maps is for the caller to say.
+    pub fn texts_or_maps(&mut self, path: &str) -> Vec<(usize, Item)> {
+        let found = self.find(path, false);
+        self.free.insert(path.to_owned());
+        let Found::Value(node, _) = found else {
+            return Vec::new();
+        };
+        let Kind::List(items) = &node.kind else {
+            self.wrong(path, "a list of machines", found, false);
+            return Vec::new();
+        };
+        let scalar = |node: &Node| match &node.kind {
+            Kind::Scalar(scalar) => Some(scalar.text().to_owned()),
+            _ => None,
+        };
+        let mut texts = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let place = format!("{path}[{index}]");
+            match &item.kind {
+                Kind::Scalar(scalar) if !scalar.is_null() => {
+                    texts.push((item.line, Item::Text(scalar.text().to_owned())));
+                }
+                Kind::Scalar(_) => {}
+                Kind::List(_) => {
+                    self.wrong(
+                        &place,
+                        "a text or a map",
+                        Found::Value(item, item.line),
+                        false,
+                    );
+                }
+                Kind::Map(entries) => {
+                    let mut map = Vec::new();
+                    for entry in entries {
+                        let values: Option<Vec<String>> = match &entry.value.kind {
+                            _ if entry.value.is_null() => Some(Vec::new()),
+                            Kind::List(values) => values.iter().map(scalar).collect(),
+                            _ => scalar(&entry.value).map(|value| vec![value]),
+                        };
+                        match values {
+                            Some(values) => map.push((entry.key.clone(), values)),
+                            None => {
+                                let place = format!("{place}.{}", entry.key);
+                                let found = Found::Value(&entry.value, entry.line);
+                                self.wrong(&place, "a text", found, false);
+                            }
+                        }
+                    }
+                    texts.push((item.line, Item::Map(map)));
                 }
             }
         }

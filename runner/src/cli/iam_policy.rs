@@ -1,0 +1,148 @@
+//! `camonica iam-policy`: the policy documents that a run needs.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use engine::iglu::Resolver;
+
+use super::common::read_resolver;
+use crate::config::Config;
+use crate::config::targets::StorageTargets;
+use crate::failure::{Failure, Result};
+use crate::iam::{self, Needs, Role};
+
+/// Longest managed policy that IAM takes, characters without blanks.
+const LONGEST_POLICY: usize = 6144;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Configuration YAML, or - for standard input
+    #[arg(short = 'c', long)]
+    config: String,
+    /// Whose policy
+    #[arg(long, value_enum, default_value = "runner")]
+    role: RoleName,
+    /// Folder of storage targets: the table of deduplication
+    #[arg(short = 't', long, requires = "resolver")]
+    targets: Option<String>,
+    /// Iglu resolver JSON, for the storage targets
+    #[arg(short = 'r', long)]
+    resolver: Option<String>,
+    /// Folder of enrichment configurations: their look-up files in S3
+    #[arg(short = 'n', long)]
+    enrichments: Option<String>,
+    /// The zip of certificates of the security configuration
+    #[arg(long, value_name = "S3-URI")]
+    certs: Option<String>,
+    /// ARN of the KMS key of the security configuration's local disks
+    #[arg(long, value_name = "ARN")]
+    disk_key: Option<String>,
+    /// The security configuration encrypts EBS volumes
+    #[arg(long, requires = "disk_key")]
+    ebs: bool,
+    /// Objects have tags, which copies are to keep
+    #[arg(long)]
+    tags: bool,
+    /// Number of the account
+    #[arg(long, default_value = "*")]
+    account: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleName {
+    /// Who runs `camonica run`
+    Runner,
+    /// The instance profile of the machines that run the jobs (aws.emr.jobflow_role)
+    Jobs,
+    /// aws.emr.service_role
+    Service,
+}
+
+#[allow(clippy::print_stderr)] // notes beside the document on standard output
+pub(super) fn execute(arguments: Arguments) -> Result<()> {
+    let is_account =
+        arguments.account.len() == 12 && arguments.account.bytes().all(|b| b.is_ascii_digit());
+    if arguments.account != "*" && !is_account {
+        return Err(Failure::Config(format!(
+            "--account: expected a number of 12 digits, found '{}'",
+            arguments.account
+        )));
+    }
+    let config = Config::read(&arguments.config)?;
+    let storage = match (&arguments.targets, &arguments.resolver) {
+        (Some(folder), Some(resolver)) => {
+            let text = read_resolver(resolver)?;
+            let client = Resolver::from_config(&text).map_err(|error| {
+                Failure::Config(format!("Iglu resolver file '{resolver}': {error}"))
+            })?;
+            StorageTargets::read(Path::new(folder), &client)?
+        }
+        _ => StorageTargets::default(),
+    };
+    let assets = match &arguments.enrichments {
+        Some(folder) => assets(Path::new(folder)).map_err(|error| {
+            Failure::Config(format!("Enrichments directory '{folder}': {error}"))
+        })?,
+        None => Vec::new(),
+    };
+    let needs = Needs {
+        config: &config,
+        storage: &storage,
+        assets: &assets,
+        certs: arguments.certs.as_deref(),
+        disk_key: arguments.disk_key.as_deref(),
+        ebs: arguments.ebs,
+        tags: arguments.tags,
+        account: &arguments.account,
+    };
+    let role = match arguments.role {
+        RoleName::Runner => Role::Runner,
+        RoleName::Jobs => Role::Jobs,
+        RoleName::Service => Role::Service,
+    };
+    let document = iam::policy(&needs, role).map_err(Failure::Config)?;
+    if document["Statement"].as_array().is_some_and(Vec::is_empty) {
+        return Err(Failure::Config(
+            "nothing of this configuration is in AWS: no policy is needed".into(),
+        ));
+    }
+    super::say(&format!("{document:#}"));
+    let others: Vec<&str> = iam::roles(&needs)
+        .into_iter()
+        .filter(|other| *other != role)
+        .map(Role::name)
+        .collect();
+    if !others.is_empty() {
+        eprintln!(
+            "a run needs further policies: --role {}",
+            others.join(", --role ")
+        );
+    }
+    let length = document.to_string().len();
+    if length > LONGEST_POLICY {
+        eprintln!(
+            "{length} characters: a managed policy of IAM holds {LONGEST_POLICY}; divide the statements among several"
+        );
+    }
+    Ok(())
+}
+
+/// URIs in S3 in the configurations of a folder.
+fn assets(folder: &Path) -> std::result::Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let document =
+            serde_json::from_str(text).map_err(|error| format!("{}: {error}", path.display()))?;
+        found.extend(iam::assets_of(&document));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
