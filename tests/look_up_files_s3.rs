@@ -8,7 +8,6 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
-#[allow(dead_code, reason = "a part of it is for other tests")]
 #[path = "support/moto.rs"]
 mod moto;
 

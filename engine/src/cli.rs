@@ -1,4 +1,4 @@
-//! The command line of the engine: `camonica-engine enrich | shred | etl`.
+//! The command line of the engine: `camonica-engine enrich | shred | etl | commit`.
 //!
 //! Option names are those of Spark Enrich 1.15.0 and RDB Shredder 0.13/0.14; what they took as base64 is also taken as a
 //! path. Options of ours come under a heading of their own.
@@ -6,6 +6,7 @@
 pub mod document;
 pub mod enrich;
 pub mod etl;
+pub mod shards;
 pub mod shared;
 pub mod shred;
 
@@ -21,7 +22,15 @@ use crate::job::JobReport;
 #[command(name = "camonica-engine", version, max_term_width = 100)]
 struct CommandLine {
     #[command(subcommand)]
-    command: Command,
+    command: EngineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum EngineCommand {
+    #[command(flatten)]
+    Job(Command),
+    /// Makes one output of what the shards of a job left: commit --shards 3 shred <the options of the shards>
+    Commit(Box<shards::CommitArguments>),
 }
 
 /// The jobs that the engine does.
@@ -54,7 +63,11 @@ impl Command {
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     shared::start_logging();
-    finish("camonica-engine", command_line.command.run())
+    let outcome = match command_line.command {
+        EngineCommand::Job(command) => command.run(),
+        EngineCommand::Commit(arguments) => arguments.run(),
+    };
+    finish("camonica-engine", outcome)
 }
 
 /// Prints the summary of a job or its error as `program` does, and returns the exit code.
@@ -69,5 +82,89 @@ pub fn finish(program: &str, outcome: Result<JobReport>) -> ExitCode {
             eprintln!("{program}: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    const SHRED: &str =
+        "shred --input-folder i --output-folder o --bad-folder b --iglu-config e30=";
+    const ETL: &str = "etl --input-folder i --input-format tsv/x/y --enriched-folder a --enriched-bad-folder b \
+                       --shredded-folder c --shredded-bad-folder d --iglu-config e30= --etl-timestamp 0";
+
+    fn parse(text: &str) -> std::result::Result<EngineCommand, clap::Error> {
+        let words = std::iter::once("camonica-engine").chain(text.split_whitespace());
+        CommandLine::try_parse_from(words).map(|line| line.command)
+    }
+
+    fn run(text: &str) -> String {
+        let outcome = match parse(text).unwrap() {
+            EngineCommand::Job(command) => command.run(),
+            EngineCommand::Commit(arguments) => arguments.run(),
+        };
+        outcome.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_command_line_fits_together() {
+        CommandLine::command().debug_assert();
+        assert!(parse(SHRED).is_ok());
+        assert!(
+            parse(&format!(
+                "{SHRED} --shard 1/3 --exchange x --exchange-secret y"
+            ))
+            .is_ok()
+        );
+        for text in ["0/3", "4/3", "3", "1/0", "a/b", "1/99999"] {
+            let error = parse(&format!("{SHRED} --shard {text}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("expected I/N"), "{error}");
+        }
+        // an exchange is never without its secret
+        assert!(parse(&format!("{SHRED} --shard 1/3 --exchange x")).is_err());
+        assert!(parse(&format!("commit {SHRED}")).is_err());
+    }
+
+    #[test]
+    fn shards_are_refused_where_they_cannot_be() {
+        let resolver = tempfile::tempdir().unwrap();
+        let path = resolver.path().join("resolver.json");
+        std::fs::write(&path, r#"{"schema":"iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1","data":{"cacheSize":5,"repositories":[]}}"#).unwrap();
+        let path = path.to_str().unwrap();
+        let (shred, etl) = (SHRED.replace("e30=", path), ETL.replace("e30=", path));
+        for (text, expected) in [
+            (format!("{etl} --shard 1/3"), "etl cannot be done in shards"),
+            (
+                format!("commit --shards 3 {etl}"),
+                "etl cannot be done in shards",
+            ),
+            (
+                format!("{shred} --shard 1/3"),
+                "--exchange: the shards of a shred job",
+            ),
+            (
+                format!("{shred} --exchange x --exchange-secret y"),
+                "only shards",
+            ),
+            (
+                format!("commit --shards 3 {shred} --shard 1/3"),
+                "leave it out",
+            ),
+            (format!("commit --shards 3 {shred}"), "--exchange"),
+        ] {
+            let error = run(&text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        // a driver of a cluster asks for the whole job
+        let EngineCommand::Job(Command::Shred(arguments)) =
+            parse(&format!("{shred} --shard 1/3")).unwrap()
+        else {
+            panic!("shred");
+        };
+        assert!(arguments.job().unwrap_err().to_string().contains("--shard"));
     }
 }

@@ -38,6 +38,9 @@
 //!
 //! Bad data is a value, counted and written as a [bad row](event::bad_row). An [`Error`] means that the job cannot go on.
 //!
+//! A job that is done by many processes is cut into parts ([`job::parts`]); a cluster hands them out, or each process takes a
+//! fixed share by itself ([`job::parts::shards`], `--shard I/N`).
+//!
 //! # Invariants
 //!
 //! Cited by number in code, tests and reviews; each has a test that can fail.

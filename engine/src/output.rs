@@ -22,6 +22,7 @@ mod attempt;
 mod check;
 mod commit;
 mod gzip;
+mod joint;
 mod parallel;
 mod part;
 mod plan;
@@ -89,6 +90,8 @@ pub struct JobOutput {
     attempts: Vec<Option<LocalAttempt>>,
     /// Files that tasks in other processes wrote and that are committed as well.
     adopted: Vec<PlannedFile>,
+    /// What is written outlives a failure: other processes made it, and another try may commit it.
+    keeps: bool,
     /// Nothing is left to clear up.
     over: bool,
 }
@@ -116,7 +119,7 @@ impl JobOutput {
         let plan_location = plan_location(&settings)?;
         for root in &settings.roots {
             check_empty(&store, &root.location, root, &settings.run_id)?;
-            attempt::sweep(&store, &root.location, &plan_location)?;
+            attempt::sweep(&store, &root.location, &plan_location, None)?;
         }
         Ok(Begun::Ready(Box::new(Self::open(
             store,
@@ -140,10 +143,38 @@ impl JobOutput {
     }
 
     fn open(store: Store, settings: OutputSettings, plan_location: Location) -> Result<Self> {
+        let mut output = Self::without_folders(store, settings, plan_location)?;
+        let note = output.note()?;
+        for index in 0..output.settings.roots.len() {
+            // one after the other into the output, so that dropping it clears those that were made
+            let location = &output.settings.roots[index].location;
+            let attempt = match location.local_path() {
+                Some(path) => Some(LocalAttempt::start(path, &output.attempt, &note)?),
+                None => None,
+            };
+            output.attempts.push(attempt);
+        }
+        Ok(output)
+    }
+
+    /// What the lock files of the attempt say.
+    fn note(&self) -> Result<Note> {
+        Ok(Note {
+            run_id: self.settings.run_id.clone(),
+            plan: absolute(&self.plan_location)?,
+        })
+    }
+
+    /// An output with a name, and no temporary folders yet.
+    fn without_folders(
+        store: Store,
+        settings: OutputSettings,
+        plan_location: Location,
+    ) -> Result<Self> {
         let random = random_name()?;
         let remote = settings.roots.iter().any(|root| !root.location.is_local());
         let limits = Limits::new(settings.memory_limit, remote);
-        let mut output = Self {
+        Ok(Self {
             attempt: attempt_name(&settings, &random),
             uuid: RunKey::new(&random).uuid(&[b"output"]),
             pressure: Arc::new(Pressure::new(limits)),
@@ -156,25 +187,12 @@ impl JobOutput {
             },
             attempts: Vec::new(),
             adopted: Vec::new(),
+            keeps: false,
             over: false,
             plan_location,
             settings,
             store,
-        };
-        let note = Note {
-            run_id: output.settings.run_id.clone(),
-            plan: absolute(&output.plan_location)?,
-        };
-        for index in 0..output.settings.roots.len() {
-            // one after the other into the output, so that dropping it clears those that were made
-            let location = &output.settings.roots[index].location;
-            let attempt = match location.local_path() {
-                Some(path) => Some(LocalAttempt::start(path, &output.attempt, &note)?),
-                None => None,
-            };
-            output.attempts.push(attempt);
-        }
-        Ok(output)
+        })
     }
 
     /// The writer of a folder below a root; `""` is the root itself. Calls with the same place give the same writer, so a
@@ -357,6 +375,10 @@ impl JobOutput {
     }
 
     fn clear_up(&mut self) -> Result<()> {
+        if self.keeps {
+            self.walk_away();
+            return Ok(());
+        }
         self.over = true;
         for writer in self.pressure.all_writers() {
             writer.give_up();

@@ -61,6 +61,13 @@ pub fn write_secret(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode");
 }
 
+/// The resolver of the fixtures; this crate lies one folder deeper than others.
+fn resolver() -> String {
+    let project = crate::support::project();
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    crate::support::fixtures_resolver().replace(&text(&project), &text(&project.join("..")))
+}
+
 /// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -177,17 +184,7 @@ impl Nodes {
             &folder.path().join("secret"),
             "a secret of this cluster that is long enough",
         );
-        fs::write(
-            folder.path().join("resolver.json"),
-            crate::support::fixtures_resolver().replace(
-                &crate::support::project().to_string_lossy().into_owned(),
-                &crate::support::project()
-                    .join("..")
-                    .to_string_lossy()
-                    .into_owned(),
-            ),
-        )
-        .expect("a resolver");
+        fs::write(folder.path().join("resolver.json"), resolver()).expect("a resolver");
         Self { folder, authority }
     }
 

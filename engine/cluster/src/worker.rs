@@ -194,6 +194,7 @@ impl Worker {
             .port();
         let places = Arc::new(Semaphore::new(self.slots));
         let fence = Fence::new(Arc::clone(&places), self.slots);
+        tokio::spawn(fence.clone().watch(self.shuffle.clone()));
         let pause = std::env::var(TEST_PAUSE)
             .ok()
             .and_then(|text| Pause::parse(&text));

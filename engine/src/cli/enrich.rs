@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::document;
+use super::shards::ShardArguments;
 use super::shared::SharedArguments;
 use crate::enrichment::Environment;
 use crate::enrichment::config::EnrichmentConfigs;
@@ -27,6 +28,8 @@ pub struct EnrichArguments {
     /// Folder for bad rows of unexpected errors, with --continue-on-unexpected-error
     #[arg(long, requires = "continue_on_unexpected_error")]
     pub errors_folder: Option<String>,
+    #[command(flatten)]
+    pub(super) shards: ShardArguments,
     #[command(flatten)]
     shared: SharedArguments,
 }
@@ -97,11 +100,17 @@ impl EnrichSource {
 }
 
 impl EnrichArguments {
-    /// The job.
+    /// The job, if it is to be done as a whole.
     ///
     /// # Errors
-    /// `Config` when an option cannot be used.
+    /// `Config` when an option cannot be used, or if it is one shard of the job that is asked for.
     pub fn job(&self) -> Result<EnrichJob> {
+        self.shards.refuse()?;
+        self.whole_job()
+    }
+
+    /// The job, whichever part of it is to be done.
+    pub(super) fn whole_job(&self) -> Result<EnrichJob> {
         let (resolver, enrichments) = self.source.documents()?;
         let options = self.shared.job_options()?;
         Ok(EnrichJob {
@@ -120,11 +129,11 @@ impl EnrichArguments {
         })
     }
 
-    /// Runs the job.
+    /// Runs the job, or one shard of it.
     ///
     /// # Errors
     /// When an option cannot be used or the job fails; nothing is committed then.
     pub fn run(&self) -> Result<JobReport> {
-        self.job()?.run()
+        self.shards.run_enrich(&self.whole_job()?)
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::enrich::EnrichSource;
+use super::shards::NoShardArguments;
 use super::shared::{SharedArguments, ShredRuleArguments};
 use crate::error::Result;
 use crate::job::{EtlJob, JobOptions, JobReport};
@@ -31,6 +32,8 @@ pub struct EtlArguments {
     #[command(flatten)]
     rules: ShredRuleArguments,
     #[command(flatten)]
+    no_shards: NoShardArguments,
+    #[command(flatten)]
     shared: SharedArguments,
 }
 
@@ -48,6 +51,7 @@ impl EtlArguments {
     /// # Errors
     /// `Config` when an option cannot be used.
     pub fn job(&self) -> Result<EtlJob> {
+        self.no_shards.refuse()?;
         let (resolver, enrichments) = self.source.documents()?;
         let options = self.shared.job_options()?;
         Ok(EtlJob {

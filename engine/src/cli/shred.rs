@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::document;
+use super::shards::ShardArguments;
 use super::shared::{SharedArguments, ShredRuleArguments};
 use crate::error::{Error, Result};
 use crate::job::{JobOptions, JobReport, ShredJob};
@@ -33,6 +34,8 @@ pub struct ShredArguments {
     pub item_id: Option<String>,
     #[command(flatten)]
     rules: ShredRuleArguments,
+    #[command(flatten)]
+    pub(super) shards: ShardArguments,
     #[command(flatten)]
     shared: SharedArguments,
 }
@@ -71,19 +74,25 @@ pub fn refuse_unbuilt(
 }
 
 impl ShredArguments {
-    /// Runs the job.
+    /// Runs the job, or one shard of it.
     ///
     /// # Errors
     /// When an option cannot be used or the job fails; nothing is committed then.
     pub fn run(&self) -> Result<JobReport> {
-        self.job()?.run()
+        self.shards.run_shred(&self.whole_job()?)
     }
 
-    /// The job.
+    /// The job, if it is to be done as a whole.
     ///
     /// # Errors
-    /// `Config` when an option cannot be used.
+    /// `Config` when an option cannot be used, or if it is one shard of the job that is asked for.
     pub fn job(&self) -> Result<ShredJob> {
+        self.shards.refuse()?;
+        self.whole_job()
+    }
+
+    /// The job, whichever part of it is to be done.
+    pub(super) fn whole_job(&self) -> Result<ShredJob> {
         refuse_unbuilt(
             self.duplicate_storage_config.as_ref(),
             self.processing_manifest_table.as_ref(),

@@ -149,8 +149,54 @@ pub fn report_of_finished(finished: &FinishedOutput, folders: &[&str]) -> Result
         corrupt: committed.corrupt,
         outputs: folder_reports(&finished.files, folders),
         stages: Vec::new(),
+        shard: None,
     })
 }
+
+#[derive(Debug, Deserialize)]
+struct CommittedOutputs {
+    outputs: Vec<CommittedFile>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CommittedFile {
+    root: String,
+    path: String,
+    rows: u64,
+    bytes: u64,
+    etag: String,
+}
+
+/// The report of a job that was committed some time ago, if `manifest` is that of `job` of the run `run_id`.
+pub fn report_of_committed(
+    manifest: Vec<u8>,
+    job: &str,
+    run_id: &str,
+    folders: &[&str],
+) -> Option<JobReport> {
+    let outputs: CommittedOutputs = serde_json::from_slice(&manifest).ok()?;
+    let file = |file: CommittedFile| {
+        let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        Some(WrittenFile {
+            root: ROOT_NAMES.iter().position(|root| *root == file.root)?,
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            rows: file.rows,
+            bytes: file.bytes,
+            etag: file.etag,
+        })
+    };
+    let files = outputs.outputs.into_iter().map(file).collect::<Option<_>>();
+    let finished = FinishedOutput {
+        files: files?,
+        manifest,
+    };
+    let report = report_of_finished(&finished, folders).ok()?;
+    (report.job == job && report.run_id == run_id).then_some(report)
+}
+
+/// What the roots of an output are called in a manifest, in order.
+const ROOT_NAMES: [&str; 3] = ["good", "bad", "errors"];
 
 impl Manifest<'_> {
     /// The bytes of the document.

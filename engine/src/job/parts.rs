@@ -16,12 +16,15 @@
 //! each bucket that belong together. What moves between tasks is sealed ([`parcel`](crate::exec::spill::parcel)), and
 //! counted with a digest on both sides: records that were lost or came twice are noticed.
 //!
-//! Who starts the tasks and carries the parcels is not known here.
+//! Who starts the tasks and carries the parcels is not known here, but for [`shards`]: processes that know nothing of each
+//! other, with a folder between them.
 
 mod driver;
 mod groups;
 mod line;
+mod opening;
 pub mod row;
+pub mod shards;
 mod ship;
 mod task;
 
@@ -56,6 +59,8 @@ pub struct TaskJob {
     attempt: String,
     /// Where rows and candidates go.
     log: String,
+    /// Whether tasks leave their rows there themselves.
+    logs_rows: bool,
     /// Number of buckets.
     buckets: u32,
     work: Work,

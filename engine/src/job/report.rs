@@ -244,6 +244,9 @@ pub struct JobReport {
     pub outputs: Vec<FolderReport>,
     /// Time of each stage.
     pub stages: Vec<StageTime>,
+    /// Which part of a job this tells about, if not of all of it: `2/3`. Nothing is visible then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
 }
 
 /// How long one stage took.
@@ -286,6 +289,12 @@ impl JobReport {
                 ),
             ),
         ];
+        if let Some(shard) = &self.shard {
+            rows.push((
+                "shard".into(),
+                format!("{shard}, done; nothing is visible before `commit` has made one output of all shards"),
+            ));
+        }
         if let Some(counts) = &self.enrich {
             rows.push(("records".into(), grouped(counts.records)));
             for (rule, count) in &counts.ignored {

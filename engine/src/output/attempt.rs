@@ -62,7 +62,7 @@ impl LocalAttempt {
         let mut tries = 0;
         let held = loop {
             local::create_dir(&root.join(TEMPORARY))?;
-            match take_new_lock(&lock_path, note) {
+            match take_new_lock(&lock_path, note, |from, to| fs::rename(from, to)) {
                 Ok(file) => break file,
                 // another attempt tidied up at this very moment: `_temporary` or the file is gone again
                 Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 20 => tries += 1,
@@ -85,6 +85,57 @@ impl LocalAttempt {
         };
         local::create_dir(&attempt.folder)?;
         Ok(attempt)
+    }
+
+    /// Takes the lock of an attempt whose folder processes without a lock have made and filled.
+    ///
+    /// # Errors
+    /// `NotEmpty` while another process has it; `NotFound` if the folder is gone.
+    pub(super) fn take_over(root: &Path, attempt: &str, note: &Note) -> Result<Self> {
+        let lock_path = lock_path(root, attempt);
+        let folder = folder(root, attempt);
+        let busy = || {
+            Error::new(
+                ErrorKind::NotEmpty,
+                format!(
+                    "{}: another process is committing this very output now",
+                    root.display()
+                ),
+            )
+        };
+        let gone = || {
+            Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "{}: what was written there is gone: the output was committed, or another job has cleared it",
+                    folder.display()
+                ),
+            )
+        };
+        if !folder.is_dir() {
+            return Err(gone());
+        }
+        let held = match owner(root, attempt)? {
+            Owner::Alive => return Err(busy()),
+            Owner::Gone(Some(held)) => held,
+            // a link, and no renaming: of two that want the lock one gets it
+            Owner::Gone(None) => match take_new_lock(&lock_path, note, link_new) {
+                Ok(held) => held,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(busy()),
+                Err(e) => return Err(local::at(&lock_path, e)),
+            },
+        };
+        // another process may have had the lock until now, and have ended its work
+        if !folder.is_dir() {
+            return Err(gone());
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            folder,
+            lock_path: Some(lock_path),
+            held: Mutex::new(Some(held)),
+            made_root: false,
+        })
     }
 
     /// The folder of a task below the one of an attempt that another process owns. Nothing is made before the task writes.
@@ -134,7 +185,11 @@ impl LocalAttempt {
 
 /// Makes a lock file that is locked and has its note before it has its name: a lock file that nobody holds is a dead
 /// attempt's, however young it is. `NotFound` if somebody who tidies up took it away meanwhile.
-fn take_new_lock(path: &Path, note: &Note) -> io::Result<File> {
+fn take_new_lock(
+    path: &Path,
+    note: &Note,
+    name_it: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let made = path.with_file_name(format!(".{name}{}", local::TEMPORARY_ENDING));
     let mut file = OpenOptions::new()
@@ -145,12 +200,18 @@ fn take_new_lock(path: &Path, note: &Note) -> io::Result<File> {
         .lock()
         .and_then(|()| file.write_all(&serde_json::to_vec(note)?))
         .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&made, path));
+        .and_then(|()| name_it(&made, path));
     if let Err(e) = ready {
         let _ = fs::remove_file(&made);
         return Err(e);
     }
     Ok(file)
+}
+
+/// Gives a file its name if nothing has it.
+fn link_new(made: &Path, path: &Path) -> io::Result<()> {
+    fs::hard_link(made, path)?;
+    fs::remove_file(made)
 }
 
 /// The state of an attempt that somebody else began.
@@ -195,11 +256,16 @@ pub(super) fn remove(root: &Path, attempt: &str) -> Result<()> {
     local::remove_file(&lock_path(root, attempt))
 }
 
-/// Clears what dead attempts left in `_temporary/` of a root.
+/// Clears what dead attempts left in `_temporary/` of a root, but for the attempt called `kept`.
 ///
 /// # Errors
 /// `NotEmpty` for anything that is not ours, and for an attempt that a commit plan of another run still needs.
-pub(super) fn sweep(store: &Store, root: &Location, own_plan: &Location) -> Result<()> {
+pub(super) fn sweep(
+    store: &Store,
+    root: &Location,
+    own_plan: &Location,
+    kept: Option<&str>,
+) -> Result<()> {
     let Some(path) = root.local_path() else {
         return Ok(());
     };
@@ -230,6 +296,10 @@ pub(super) fn sweep(store: &Store, root: &Location, own_plan: &Location) -> Resu
     }
     let mut all_dead = true;
     for attempt in attempts {
+        if kept == Some(attempt.as_str()) {
+            all_dead = false;
+            continue;
+        }
         match owner(path, &attempt)? {
             Owner::Alive => all_dead = false,
             Owner::Gone(held) => {
@@ -303,7 +373,7 @@ mod tests {
         let dead = LocalAttempt::start(&root, "camonica-b", &note()).unwrap();
         fs::write(dead.folder().join("x"), "1").unwrap();
         drop(dead);
-        sweep(&store, &place(&root), &own_plan).unwrap();
+        sweep(&store, &place(&root), &own_plan, None).unwrap();
         assert!(alive.folder().is_dir() && !folder(&root, "camonica-b").exists());
         assert!(matches!(owner(&root, "camonica-a").unwrap(), Owner::Alive));
         alive.clear().unwrap();
@@ -318,7 +388,7 @@ mod tests {
         let own_plan = place(root).join("plan");
         // Spark's own leftover
         fs::create_dir_all(root.join("_temporary/0")).unwrap();
-        let error = sweep(&store, &place(root), &own_plan).unwrap_err();
+        let error = sweep(&store, &place(root), &own_plan, None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotEmpty);
         assert!(error.to_string().contains("_temporary/0"), "{error}");
         fs::remove_dir(root.join("_temporary/0")).unwrap();
@@ -330,11 +400,11 @@ mod tests {
             plan: other.to_str().unwrap().into(),
         };
         drop(LocalAttempt::start(root, "camonica-c", &note).unwrap());
-        let error = sweep(&store, &place(root), &own_plan).unwrap_err();
+        let error = sweep(&store, &place(root), &own_plan, None).unwrap_err();
         assert!(error.to_string().contains("run yesterday"), "{error}");
         assert!(folder(root, "camonica-c").exists());
         fs::remove_file(&other).unwrap();
-        sweep(&store, &place(root), &own_plan).unwrap();
+        sweep(&store, &place(root), &own_plan, None).unwrap();
         assert!(!root.join("_temporary").exists());
     }
 
@@ -351,6 +421,7 @@ mod tests {
             &Store::default(),
             &place(dir.path()),
             &place(dir.path()).join("p"),
+            None,
         )
         .unwrap();
         assert!(!dir.path().join("_temporary").exists());

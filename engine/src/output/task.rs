@@ -37,9 +37,9 @@ pub struct TaskPlace<'p> {
 /// A part file that a task has finished and that is not visible yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskFile {
-    task: String,
+    pub(super) task: String,
     #[serde(flatten)]
-    file: PlannedFile,
+    pub(super) file: PlannedFile,
 }
 
 impl TaskFile {
@@ -101,6 +101,7 @@ impl JobOutput {
             },
             attempts,
             adopted: Vec::new(),
+            keeps: false,
             over: false,
             plan_location: plan_location(&settings)?,
             settings,
@@ -123,7 +124,8 @@ impl JobOutput {
         Ok(files.into_iter().map(named).collect())
     }
 
-    /// Takes finished files of tasks into this output: they are committed with it.
+    /// Takes finished files of tasks into this output: they are committed with it. A file that an attempt at this has taken
+    /// already stays where it is.
     ///
     /// # Errors
     /// `Internal` for a file of a root that there is not; `NotFound` if a file is gone.
@@ -140,7 +142,12 @@ impl JobOutput {
                     let folder = attempt.folder().join(&file.folder);
                     fs::create_dir_all(&folder).map_err(|e| local::at(&folder, e))?;
                     let to = folder.join(&file.name);
-                    fs::rename(&from, &to).map_err(|e| local::at(&from, e))?;
+                    match fs::rename(&from, &to) {
+                        Err(e)
+                            if e.kind() == std::io::ErrorKind::NotFound
+                                && to.metadata().is_ok_and(|now| now.len() == file.bytes) => {}
+                        other => other.map_err(|e| local::at(&from, e))?,
+                    }
                 }
                 (None, Some(_)) => {}
                 _ => {

@@ -76,7 +76,7 @@ impl Jobs<'_> {
         } else {
             &[Stage::Enrich]
         };
-        let rows = self.do_stages(&parted, stages)?;
+        let (parted, rows) = self.done(parted, |parted| self.do_stages(parted, stages))?;
         self.board.stage("commit", 0);
         let committed = parted.commit(rows)?;
         Ok((committed.report, with_keys.then_some(committed.found)))
@@ -95,8 +95,13 @@ impl Jobs<'_> {
         let candidates = match known {
             Some(known) => known,
             None => {
-                let rows = self.do_stages(&parted, &[Stage::Scan, Stage::Count])?;
-                parted.scanned(rows)?
+                let count = |parted: &mut PartedJob| {
+                    let rows = self.do_stages(parted, &[Stage::Scan, Stage::Count])?;
+                    parted.scanned(rows)
+                };
+                let (counted, candidates) = self.done(parted, count)?;
+                parted = counted;
+                candidates
             }
         };
         let stages: &[Stage] = if candidates > 0 {
@@ -104,9 +109,24 @@ impl Jobs<'_> {
         } else {
             &[Stage::Shred]
         };
-        let rows = self.do_stages(&parted, stages)?;
+        let (parted, rows) = self.done(parted, |parted| self.do_stages(parted, stages))?;
         self.board.stage("commit", 0);
         Ok(parted.commit(rows)?.report)
+    }
+
+    /// Does something for a job; if it fails the job is given up.
+    fn done<T>(
+        &self,
+        mut parted: Box<PartedJob>,
+        work: impl FnOnce(&mut PartedJob) -> Result<T>,
+    ) -> Result<(Box<PartedJob>, T)> {
+        match work(&mut parted) {
+            Ok(done) => Ok((parted, done)),
+            Err(error) => {
+                parted.abandon();
+                Err(error)
+            }
+        }
     }
 
     /// Enriches, commits, and shreds what was enriched without a scan, as the job does on one machine.

@@ -15,6 +15,10 @@ use crate::secret::ClusterSecret;
 const MOST_RUNNERS: usize = 4;
 /// How long a worker takes no task after its disk was full.
 const FENCED: Duration = Duration::from_secs(60);
+/// Room on the disk of the exchange that a task needs.
+const LEAST_ROOM: u64 = 64 << 20;
+/// How often the room is looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 type Cell = Arc<OnceLock<std::result::Result<Arc<TaskRunner>, String>>>;
 
@@ -128,6 +132,20 @@ impl Fence {
             count,
             closed: Arc::default(),
             time: FENCED,
+        }
+    }
+
+    /// Closes it whenever the disk of `folder` has little room left: before tasks fail there.
+    pub async fn watch(self, folder: std::path::PathBuf) {
+        loop {
+            // first of all the poll loop begins, which wants to find free places
+            tokio::time::sleep(LOOK).await;
+            match rustix::fs::statvfs(&folder) {
+                Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM => {
+                    self.close()
+                }
+                _ => {}
+            }
         }
     }
 

@@ -13,8 +13,9 @@
 
 use std::fmt;
 
-use super::seal::{Identity, JobKey, SALT_BYTES, random_salt};
+use super::seal::{self, Identity, JobKey, SALT_BYTES, random_salt};
 use crate::error::{Error, ErrorKind, Result};
+use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 8] = b"CAMPARC1";
 const HEAD_BYTES: usize = MAGIC.len() + 1 + 4 + SALT_BYTES + 4;
@@ -72,6 +73,16 @@ impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// A secret for a job that seals nothing for another process.
+///
+/// # Errors
+/// When the operating system gives no random bytes.
+pub fn random_secret() -> Result<Zeroizing<[u8; 32]>> {
+    let mut secret = Zeroizing::new([0; 32]);
+    seal::random(secret.as_mut())?;
+    Ok(secret)
 }
 
 /// The key of a job that many processes do.

@@ -94,7 +94,7 @@ pub(super) fn random_salt() -> Result<[u8; SALT_BYTES]> {
     Ok(salt)
 }
 
-fn random(bytes: &mut [u8]) -> Result<()> {
+pub(super) fn random(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|source| {
         Error::internal("no random bytes from the operating system").with_source(source)
     })

@@ -6,20 +6,18 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::super::options::JobOptions;
 use super::super::report::{EnrichCounts, JobReport, ShredCounts};
 use super::super::{EnrichJob, ShredJob, manifest, shared};
+use super::TaskJob;
 use super::groups::{self, Group};
+use super::opening::{Kind, Opening, absolute};
 use super::row::{CandidateFile, Settled, Stage, TaskRow, settle};
-use super::{EnrichWork, ShredWork, StoreWork, TaskJob, Work};
-use crate::collector::CollectorFormat;
 use crate::error::{Error, Result};
 use crate::exec::spill::SpillArea;
-use crate::exec::spill::parcel::{Content, ParcelKey};
+use crate::exec::spill::parcel::{Content, ParcelKey, random_secret};
+use crate::input::Snapshot;
 use crate::input::split::{Seam, check_seams};
-use crate::input::{Framing, Snapshot};
-use crate::output::{Begun, Compression, JobOutput, OutputSettings, TaskFile};
-use crate::shred::{Validation, Widths};
+use crate::output::{Begun, JobOutput, TaskFile};
 use crate::store::{Location, Store, random_name};
 
 /// How a job is cut into tasks.
@@ -52,12 +50,6 @@ pub enum Opened {
     Finished(Box<JobReport>),
 }
 
-#[derive(Debug)]
-enum Kind {
-    Enrich(Box<EnrichJob>),
-    Shred(Box<ShredJob>),
-}
-
 /// A job whose tasks are being done.
 #[derive(Debug)]
 pub struct PartedJob {
@@ -84,37 +76,7 @@ impl PartedJob {
     /// # Errors
     /// `Config` without a log folder or with settings that cannot be used; as [`EnrichJob::run`] before it enriches.
     pub fn open_enrich(job: &EnrichJob, options: PartOptions, secret: &[u8]) -> Result<Opened> {
-        let format = CollectorFormat::parse(&job.format)?;
-        let framing = if format.is_binary() {
-            Framing::Thrift
-        } else {
-            Framing::Lines
-        };
-        // so that a wrong configuration is told here, and not by a node
-        drop(job.stage(&Location::parse(&job.output)?)?);
-        let work = Work::Enrich(EnrichWork {
-            format: job.format.clone(),
-            output: absolute(&job.output)?,
-            bad: absolute(&job.bad)?,
-            errors: job.errors.as_deref().map(absolute).transpose()?,
-            pii: job.pii.as_deref().map(absolute).transpose()?,
-            enrichments: job.enrichments.to_json(),
-            enrichment_data: job.environment.databases.folder.clone(),
-            resolver: job.resolver.clone(),
-            etl_tstamp_ms: job.etl_tstamp_ms,
-            v_etl: job.v_etl.clone(),
-        });
-        let opening = Opening {
-            name: "enrich",
-            input: &job.input,
-            output: &job.output,
-            framing,
-            options: &job.options,
-            settings: job.output_settings()?,
-            folders: job.folders(),
-            found: None,
-        };
-        opening.open(Kind::Enrich(Box::new(job.clone())), work, options, secret)
+        Self::open(Opening::of_enrich(job)?, options, secret, None)
     }
 
     /// Opens a shred job.
@@ -129,25 +91,97 @@ impl PartedJob {
         secret: &[u8],
         found: Option<FoundCandidates>,
     ) -> Result<Opened> {
-        drop(shared::resolver(&job.resolver)?);
-        let work = Work::Shred(ShredWork {
-            output: absolute(&job.output)?,
-            bad: absolute(&job.bad)?,
-            resolver: job.resolver.clone(),
-            is_trusted: job.options.shred.validation == Validation::Trusted,
-            postgres_widths: job.options.shred.widths == Widths::Postgres,
-        });
-        let opening = Opening {
-            name: "shred",
-            input: &job.input,
-            output: &job.output,
-            framing: Framing::Lines,
-            options: &job.options,
-            settings: job.output_settings()?,
-            folders: job.folders().to_vec(),
-            found,
+        Self::open(Opening::of_shred(job)?, options, secret, found)
+    }
+
+    fn open(
+        opening: Opening<'_>,
+        parts: PartOptions,
+        secret: &[u8],
+        found: Option<FoundCandidates>,
+    ) -> Result<Opened> {
+        let Some(log) = &opening.options.log_folder else {
+            return Err(Error::config(
+                "--log-folder: a job on several machines needs a folder that all of them can write to, outside of its \
+                 outputs; its tasks leave their manifest rows there",
+            ));
         };
-        opening.open(Kind::Shred(Box::new(job.clone())), work, options, secret)
+        let name = opening.name;
+        let id = match &found {
+            Some(found) => found.id.clone(),
+            None => format!("{name}-{}", random_name()?),
+        };
+        let key = ParcelKey::derive(secret, &id)?;
+        let log = Location::parse(&absolute(log)?)?;
+        let log = log.join(&format!("camonica/{}/{name}/{id}", opening.run_id()?));
+
+        let started = Instant::now();
+        let store = opening.options.open_store();
+        if let Some(report) = opening.finish_cut(&store)? {
+            return Ok(Opened::Finished(Box::new(report)));
+        }
+        let snapshot = opening.snapshot(&store)?;
+        let groups = groups::groups(
+            &snapshot,
+            opening.framing,
+            parts.slots,
+            parts.group_bytes,
+            opening.options.skip_corrupt,
+            &store,
+        )?;
+        let spill = opening.options.open_spill(name)?;
+        let settings = shared::with_spill(opening.settings.clone(), &spill);
+        let output = match JobOutput::begin(store.clone(), settings)? {
+            Begun::Ready(output) => *output,
+            Begun::Finished(finished) => {
+                let report = manifest::report_of_finished(&finished, &opening.folders)?;
+                return Ok(Opened::Finished(Box::new(report)));
+            }
+        };
+        let mut job = opening.task_job(id, output.attempt().to_owned(), log.to_string())?;
+        job.buckets = parts.buckets.max(1);
+        if let Some(found) = &found {
+            job.buckets = found.buckets;
+            job.candidates.clone_from(&found.files);
+        }
+        Ok(Opened::Ready(Box::new(Self {
+            report: opening.report(&snapshot)?,
+            kind: opening.kind,
+            job,
+            key,
+            store,
+            output,
+            snapshot,
+            groups,
+            scanned: found.map(|found| found.counts),
+            started,
+            logged: Mutex::default(),
+            _spill: spill,
+        })))
+    }
+
+    /// A job whose tasks are done, and whose output `output` is to be.
+    pub(super) fn of_tasks(
+        opening: Opening<'_>,
+        job: TaskJob,
+        output: JobOutput,
+        snapshot: Snapshot,
+        groups: Vec<Group>,
+    ) -> Result<Self> {
+        Ok(Self {
+            report: opening.report(&snapshot)?,
+            key: ParcelKey::derive(random_secret()?.as_ref(), &job.id)?,
+            store: opening.options.open_store(),
+            _spill: opening.options.open_spill(opening.name)?,
+            kind: opening.kind,
+            job,
+            output,
+            snapshot,
+            groups,
+            scanned: None,
+            started: Instant::now(),
+            logged: Mutex::default(),
+        })
     }
 
     /// Names this attempt of the job.
@@ -245,6 +279,22 @@ impl PartedJob {
         rows.extend(self.logged_rows_but(stages, &known)?);
         let groups = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
         settle(groups, rows)
+    }
+
+    /// Gives the job up: ends the uploads of all tasks that told of them, and removes the rest. Uploads of tasks that were
+    /// killed are left to the bucket's lifecycle rule.
+    pub fn abandon(self) {
+        let stages = [Stage::Enrich, Stage::Shred, Stage::Resolve];
+        match self.logged_rows(&stages) {
+            Ok(rows) => {
+                let files: Vec<TaskFile> = rows.into_iter().flat_map(|row| row.files).collect();
+                self.output.give_up_files(&files);
+            }
+            Err(error) => tracing::warn!("uploads of tasks were not looked for: {error}"),
+        }
+        if let Err(error) = self.output.abort() {
+            tracing::warn!("an output that was given up is not wholly removed: {error}");
+        }
     }
 
     /// Whether the rows in the log folder are all that these stages have to tell.
@@ -373,7 +423,7 @@ impl FoundCandidates {
     }
 }
 
-fn candidate_files(settled: &Settled) -> Vec<CandidateFile> {
+pub(super) fn candidate_files(settled: &Settled) -> Vec<CandidateFile> {
     let rows = settled.winners.iter();
     rows.filter_map(|row| row.candidates.clone()).collect()
 }
@@ -387,121 +437,4 @@ fn scan_counts(settled: &Settled) -> ShredCounts {
         counts.candidate_ids += row.candidates.as_ref().map_or(0, |file| file.tally.records);
     }
     counts
-}
-
-/// A folder or object as every process understands it.
-fn absolute(text: &str) -> Result<String> {
-    let location = Location::parse(text)?;
-    match location.local_path() {
-        Some(path) => path
-            .to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Error::config(format!("{location}: the path is not UTF-8"))),
-        None => Ok(location.to_string()),
-    }
-}
-
-/// What both kinds of jobs open in the same way.
-struct Opening<'j> {
-    name: &'static str,
-    input: &'j str,
-    output: &'j str,
-    framing: Framing,
-    options: &'j JobOptions,
-    settings: OutputSettings,
-    folders: Vec<&'j str>,
-    found: Option<FoundCandidates>,
-}
-
-impl Opening<'_> {
-    fn open(self, kind: Kind, work: Work, parts: PartOptions, secret: &[u8]) -> Result<Opened> {
-        let good = Location::parse(self.output)?;
-        let run_id = self.options.run_id(&good);
-        let Some(log) = &self.options.log_folder else {
-            return Err(Error::config(
-                "--log-folder: a job on several machines needs a folder that all of them can write to, outside of its \
-                 outputs; its tasks leave their manifest rows there",
-            ));
-        };
-        let id = match &self.found {
-            Some(found) => found.id.clone(),
-            None => format!("{}-{}", self.name, random_name()?),
-        };
-        let key = ParcelKey::derive(secret, &id)?;
-        let log = Location::parse(&absolute(log)?)?;
-        let log = log.join(&format!("camonica/{run_id}/{}/{id}", self.name));
-
-        let started = Instant::now();
-        let store = self.options.open_store();
-        if let Some(finished) = JobOutput::finish_cut(&store, &self.settings)? {
-            let report = manifest::report_of_finished(&finished, &self.folders)?;
-            return Ok(Opened::Finished(Box::new(report)));
-        }
-        let snapshot = Snapshot::take(&store, &[self.input], self.framing)?;
-        let groups = groups::groups(
-            &snapshot,
-            self.framing,
-            parts.slots,
-            parts.group_bytes,
-            self.options.skip_corrupt,
-            &store,
-        )?;
-        let spill = self.options.open_spill(self.name)?;
-        let settings = shared::with_spill(self.settings, &spill);
-        let output = match JobOutput::begin(store.clone(), settings)? {
-            Begun::Ready(output) => *output,
-            Begun::Finished(finished) => {
-                let report = manifest::report_of_finished(&finished, &self.folders)?;
-                return Ok(Opened::Finished(Box::new(report)));
-            }
-        };
-        let job = TaskJob {
-            id,
-            run_id: run_id.clone(),
-            attempt: output.attempt().to_owned(),
-            log: log.to_string(),
-            buckets: match &self.found {
-                Some(found) => found.buckets,
-                None => parts.buckets.max(1),
-            },
-            work,
-            gzip_level: match self.options.compression {
-                Compression::None => None,
-                Compression::Gzip(level) => Some(level),
-            },
-            target_size: self.options.target_size,
-            failure_tstamp_ms: self
-                .options
-                .failure_tstamp_ms
-                .unwrap_or_else(super::super::options::now_ms),
-            skip_corrupt: self.options.skip_corrupt,
-            store: StoreWork::of(&self.options.store),
-            candidates: self
-                .found
-                .as_ref()
-                .map(|found| found.files.clone())
-                .unwrap_or_default(),
-        };
-        let report = JobReport {
-            job: self.name,
-            run_id,
-            input_objects: snapshot.objects.len() as u64,
-            input_bytes: snapshot.total_bytes,
-            ..JobReport::default()
-        };
-        Ok(Opened::Ready(Box::new(PartedJob {
-            kind,
-            job,
-            key,
-            store,
-            output,
-            snapshot,
-            groups,
-            scanned: self.found.map(|found| found.counts),
-            report,
-            started,
-            logged: Mutex::default(),
-            _spill: spill,
-        })))
-    }
 }

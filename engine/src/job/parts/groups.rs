@@ -46,7 +46,7 @@ struct WorkPart {
 const KINDS: [ChunkKind; 3] = [ChunkKind::Lines, ChunkKind::Base64Lines, ChunkKind::Blocks];
 
 impl WorkItem {
-    fn new(object: &InputObject, split: &Split) -> Self {
+    pub(super) fn new(object: &InputObject, split: &Split) -> Self {
         Self {
             object: split.object,
             location: object.entry.location.to_string(),
@@ -96,6 +96,21 @@ impl WorkItem {
     /// Rank of the object among the job's.
     pub(super) fn object(&self) -> u32 {
         self.object
+    }
+
+    /// Where it begins: the rank of its object, and the stored bytes before it.
+    pub(super) fn place(&self) -> (u32, u64) {
+        (self.object, self.start)
+    }
+
+    /// What is read, but for where the whole input lies: the same for two processes that see the same input.
+    pub(super) fn fingerprint(&self) -> Result<Vec<u8>> {
+        let part = &self.part;
+        serde_json::to_vec(&(
+            (self.object, &self.relative, self.size, &self.etag),
+            (self.start, self.end, part),
+        ))
+        .map_err(|error| Error::internal("a split cannot be written").with_source(error))
     }
 
     fn input_object(&self) -> Result<InputObject> {

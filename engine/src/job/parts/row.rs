@@ -199,7 +199,8 @@ impl TaskRow {
             .collect()
     }
 
-    fn sent_to(&self, bucket: u32) -> Tally {
+    /// What it sent to a bucket.
+    pub(super) fn sent_to(&self, bucket: u32) -> Tally {
         let sent = self.sent.iter().find(|sent| sent.bucket == bucket);
         sent.map(|sent| sent.tally).unwrap_or_default()
     }

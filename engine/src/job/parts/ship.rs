@@ -71,7 +71,17 @@ impl<'k> Shipper<'k> {
         write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
     ) -> Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { sealer, buckets } = &mut *inner;
+        self.append(&mut inner, bucket, digest, write)
+    }
+
+    fn append(
+        &self,
+        inner: &mut Inner<'_>,
+        bucket: u32,
+        digest: u128,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        let Inner { sealer, buckets } = inner;
         let Some(place) = buckets.get_mut(bucket as usize) else {
             return Ok(());
         };
@@ -81,6 +91,20 @@ impl<'k> Shipper<'k> {
             let bytes = sealer.seal(self.content, bucket, &place.gathered)?;
             place.gathered.clear();
             (self.carry)(Parcel { bucket, bytes })?;
+        }
+        Ok(())
+    }
+
+    /// Sends keys, each to its bucket.
+    pub(super) fn send_keys(&self, keys: &[EventKey]) -> Result<()> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = u32::try_from(inner.buckets.len()).unwrap_or(u32::MAX);
+        for &key in keys {
+            let bucket = bucket_of(key, buckets);
+            self.append(&mut inner, bucket, key, |to| {
+                to.extend_from_slice(&key.to_le_bytes());
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -19,7 +19,6 @@ use crate::dedup::waiting::{Waiting, WaitingLine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::fields::Field;
 use crate::exec;
-use crate::exec::progress::Silent;
 use crate::exec::spill::SpillArea;
 use crate::exec::spill::parcel::{Attempt, Content, Opened, ParcelKey};
 use crate::iglu::Resolver;
@@ -73,12 +72,17 @@ impl TaskRunner {
         Self::new(job, key, local)
     }
 
-    pub(super) fn new(job: TaskJob, key: ParcelKey, local: &JobOptions) -> Result<Self> {
+    fn new(job: TaskJob, key: ParcelKey, local: &JobOptions) -> Result<Self> {
         let local = JobOptions {
             workers: 1,
             progress: ShowProgress::Never,
             ..local.clone()
         };
+        Self::alone(job, key, local)
+    }
+
+    /// For a process that does one task after the other: each may use all workers of `local`.
+    pub(super) fn alone(job: TaskJob, key: ParcelKey, local: JobOptions) -> Result<Self> {
         Ok(Self {
             hasher: EventKeyHasher::from_secret(key.shared_secret("event keys")?),
             digests: EventKeyHasher::from_secret(key.shared_secret("digests of lines")?),
@@ -132,25 +136,30 @@ impl TaskRunner {
             shipper: Shipper::new(Content::Keys, self.job.buckets, sealer, carry),
         };
         let options = job.options.exec_options();
-        let silent = Silent::default();
+        let progress = self.local.progress.start("enrich", group.bytes());
         let work = enrich::Work {
             stage,
             snapshot: &input.snapshot,
             writers: &writers,
-            progress: &silent,
+            progress: progress.as_ref(),
             options: &options,
         };
-        let mut outcome = exec::run_splits(
+        let outcome = exec::run_splits(
             &input.snapshot,
             input.splits.clone(),
             stage.framing(),
             &options,
-            &silent,
+            progress.as_ref(),
             &self.store,
             |_| Ok(enrich::Worker::new(with_keys.then_some(&keys))),
             |worker, chunk| work.chunk(worker, chunk),
-        )?;
-        let mut counts = work.finish(&mut outcome)?;
+        );
+        let counts = outcome.and_then(|mut outcome| {
+            let counts = work.finish(&mut outcome)?;
+            Ok((outcome, counts))
+        });
+        progress.finish();
+        let (outcome, mut counts) = counts?;
         // the caches serve all tasks of a process: their figures are no task's
         counts.caches.clear();
         row.enrich = Some(counts);
@@ -179,23 +188,29 @@ impl TaskRunner {
             buckets: self.job.buckets,
             shipper: Shipper::new(Content::Keys, self.job.buckets, sealer, carry),
         };
-        exec::run_splits(
+        let progress = self.local.progress.start("scan", group.bytes());
+        let outcome = exec::run_splits(
             &input.snapshot,
             input.splits.clone(),
             Framing::Lines,
             &options.exec_options(),
-            &Silent::default(),
+            progress.as_ref(),
             &self.store,
-            |_| Ok(()),
-            |(), chunk| {
+            |_| Ok(Vec::new()),
+            |found: &mut Vec<EventKey>, chunk| {
+                found.clear();
+                let mut lines = 0;
                 for line in chunk.lines() {
-                    if let Some(id) = column_bytes(line.bytes, Field::EventId as usize) {
-                        keys.send(id)?;
-                    }
+                    lines += 1;
+                    let id = column_bytes(line.bytes, Field::EventId as usize);
+                    found.extend(id.map(|id| self.hasher.key(id)));
                 }
-                Ok(())
+                progress.add(0, lines, 0, 0);
+                keys.shipper.send_keys(found)
             },
-        )?;
+        );
+        progress.finish();
+        drop(outcome?.workers);
         row.sent = keys.finish()?;
         self.log(&row)?;
         Ok(row)
@@ -237,7 +252,7 @@ impl TaskRunner {
             return Ok(None);
         };
         let found = Mutex::new((Vec::new(), Tally::default()));
-        table.into_repeated(1, |keys| {
+        table.into_repeated(options.workers, |keys| {
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             for key in keys {
                 found.0.extend_from_slice(&key.to_le_bytes());
@@ -432,6 +447,9 @@ impl TaskRunner {
 
     /// Writes a row to the log folder: whoever loses what the task returned finds it there.
     fn log(&self, row: &TaskRow) -> Result<()> {
+        if !self.job.logs_rows {
+            return Ok(());
+        }
         let name = match row.group {
             Some(group) => format!("{}-{group:05}-{}.json", row.stage.name(), row.attempt),
             None => format!("{}-{}.json", row.stage.name(), row.attempt),

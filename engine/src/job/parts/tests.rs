@@ -12,7 +12,7 @@ const SECRET: &[u8] = b"a secret of the cluster, 32 bytes or more";
 const RESOLVER: &str = r#"{"schema":"iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1","data":{"cacheSize":5,"repositories":[]}}"#;
 
 /// Lines of all part files by their folder, sorted.
-fn lines(root: &Path) -> BTreeMap<String, Vec<String>> {
+pub(super) fn lines(root: &Path) -> BTreeMap<String, Vec<String>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -44,7 +44,7 @@ fn options(folder: &Path) -> JobOptions {
     }
 }
 
-fn shred_job(folder: &Path, output: &str) -> ShredJob {
+pub(super) fn shred_job(folder: &Path, output: &str) -> ShredJob {
     let text = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     ShredJob {
         input: text("in"),
@@ -56,7 +56,7 @@ fn shred_job(folder: &Path, output: &str) -> ShredJob {
 }
 
 /// Enriched lines without JSONs: every id comes as `copies` says, with so many fingerprints.
-fn write_input(folder: &Path) {
+pub(super) fn write_input(folder: &Path) {
     fs::create_dir_all(folder.join("in")).unwrap();
     let mut files = [const { String::new() }; 5];
     for number in 0..400u32 {

@@ -1,0 +1,479 @@
+//! Standalone shards: processes of the built binary that know nothing of each other but a folder (or a bucket) between them.
+//! Their output is that of one process, whatever happens to them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the lints spare test functions, and not what they call"
+)]
+
+#[path = "support/moto.rs"]
+mod moto;
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use engine::store::{Credentials, Location, StaticCredentials, Store, StoreSettings};
+use fixtures::random::Random;
+use fixtures::{Corpus, Format, Mix};
+use moto::Moto;
+use support::parts;
+
+/// Where a job reads and writes: folders below a local one, or below a place in S3.
+struct Site<'s> {
+    /// Local: resolver, secret.
+    folder: PathBuf,
+    /// What input, outputs and exchange begin with.
+    base: String,
+    moto: Option<&'s Moto>,
+}
+
+impl Site<'_> {
+    fn local(folder: &Path) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let secret = folder.join("secret");
+        fs::write(
+            &secret,
+            "a secret that three shards share, and nobody else\n",
+        )
+        .unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(folder.join("resolver.json"), support::fixtures_resolver()).unwrap();
+        Self {
+            folder: folder.to_owned(),
+            base: folder.to_str().unwrap().to_owned(),
+            moto: None,
+        }
+    }
+
+    /// `camonica-engine <before> <job> <options of the job> <after>`.
+    fn command(&self, before: &[&str], job: &str, input: &str, after: &[&str]) -> Command {
+        let path = |name: &str| format!("{}/{name}", self.base);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_camonica-engine"));
+        command.args(before).arg(job);
+        if job == "enrich" {
+            command
+                .args(["--input-format", "cloudfront"])
+                .args(["--etl-timestamp", "1532476800000"]);
+        }
+        command
+            .args(["--input-folder", input])
+            .args(["--output-folder", &path("good")])
+            .args(["--bad-folder", &path("bad")])
+            .args(["--run-id", "2018-07-24", "--failure-timestamp", "0"])
+            .args(["--progress", "none", "--workers", "2", "--iglu-config"])
+            .arg(self.folder.join("resolver.json"));
+        if let Some(moto) = self.moto {
+            command
+                .args(["--s3-endpoint", &moto.endpoint()])
+                .args(["--s3-region", "us-east-1", "--s3-path-style"])
+                .env("AWS_ACCESS_KEY_ID", "AKIATEST")
+                .env("AWS_SECRET_ACCESS_KEY", "test");
+        }
+        command
+            .args(after)
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn exchange(&self) -> Vec<String> {
+        let secret = self.folder.join("secret");
+        vec![
+            "--exchange".into(),
+            format!("{}/exchange", self.base),
+            "--exchange-secret".into(),
+            secret.to_str().unwrap().into(),
+        ]
+    }
+
+    fn shard(&self, job: &str, input: &str, shard: &str) -> Child {
+        let exchange = self.exchange();
+        let mut after: Vec<&str> = exchange.iter().map(String::as_str).collect();
+        after.extend(["--shard", shard, "--exchange-timeout", "300"]);
+        self.command(&[], job, input, &after).spawn().unwrap()
+    }
+
+    fn commit(&self, job: &str, input: &str, shards: &str) -> Child {
+        let exchange = self.exchange();
+        let after: Vec<&str> = exchange.iter().map(String::as_str).collect();
+        let before = ["commit", "--shards", shards];
+        self.command(&before, job, input, &after).spawn().unwrap()
+    }
+}
+
+fn end(child: Child) -> Output {
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!error.contains("panicked"), "{error}");
+    output
+}
+
+fn succeed(child: Child) -> String {
+    let output = end(child);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert_eq!(error, "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn fail(child: Child) -> String {
+    let output = end(child);
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Lines of the part files of the good and the bad folder; there is nothing else but markers and the manifest.
+fn lines(folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for root in ["good", "bad"] {
+        for path in files(&folder.join(root)) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(
+                name.starts_with("part-") || name.starts_with("_SUCCESS"),
+                "{name}"
+            );
+        }
+        for (name, lines) in parts::lines_by_folder(&folder.join(root)) {
+            all.insert(format!("{root}/{name}"), lines);
+        }
+    }
+    assert!(folder.join("good/_SUCCESS.manifest.json").exists());
+    all
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Raw logs: seven files, some of them copies of others.
+fn write_raw(folder: &Path) {
+    let corpus = |seed, files| Corpus {
+        seed,
+        format: Format::Cloudfront,
+        bytes: 1_500_000,
+        files,
+        gzip: true,
+        mix: Mix {
+            malformed: 0.03,
+            ..Mix::default()
+        },
+    };
+    corpus(5, 6).write(folder).unwrap();
+}
+
+/// Enriched events in seven files with natural and synthetic duplicates, and events without a fingerprint, in different files.
+/// Returns some ids.
+fn write_enriched(base: &Path, to: &Path) -> Vec<String> {
+    let raw = base.join("raw-of-enriched");
+    write_raw(&raw);
+    let site = Site::local(&base.join("enriched"));
+    succeed(
+        site.command(&[], "enrich", raw.to_str().unwrap(), &[])
+            .spawn()
+            .unwrap(),
+    );
+    let enriched = parts::lines(&site.folder.join("good"));
+    assert!(enriched.len() > 100, "{}", enriched.len());
+    let mut files = vec![String::new(); 7];
+    let mut put = |number: usize, columns: &[&str]| {
+        files[number % 7].push_str(&columns.join("\t"));
+        files[number % 7].push('\n');
+    };
+    let mut ids = Vec::new();
+    for (number, line) in enriched.iter().enumerate() {
+        let mut columns: Vec<&str> = line.split('\t').collect();
+        let fingerprint = format!("fp{number}");
+        columns[129] = if number % 6 == 0 { "" } else { &fingerprint };
+        put(number, &columns);
+        ids.push(columns[6].to_owned());
+        match number % 5 {
+            // natural, the copy is the earlier one; without a fingerprint a synthetic one
+            0 => {
+                columns[2] = "2018-07-01 00:00:00.000";
+                put(number + 1, &columns);
+                put(number + 2, &columns);
+            }
+            1 => {
+                columns[129] = "another";
+                put(number + 3, &columns);
+            }
+            _ => {}
+        }
+    }
+    fs::create_dir_all(to).unwrap();
+    for (number, text) in files.iter().enumerate() {
+        fs::write(to.join(format!("{number}.tsv")), text).unwrap();
+    }
+    fs::write(to.join("bad.tsv"), "no event\n").unwrap();
+    ids
+}
+
+/// What a single process makes of the input.
+fn whole(base: &Path, job: &str, input: &str) -> BTreeMap<String, Vec<String>> {
+    let site = Site::local(&base.join(format!("whole-{job}")));
+    succeed(site.command(&[], job, input, &[]).spawn().unwrap());
+    let lines = lines(&site.folder);
+    assert!(lines.values().map(Vec::len).sum::<usize>() > 100);
+    lines
+}
+
+#[test]
+fn shards_on_folders_equal_one_process() {
+    let base = tempfile::tempdir().unwrap();
+    let (raw, enriched) = (base.path().join("raw"), base.path().join("in"));
+    write_raw(&raw);
+    let ids = write_enriched(base.path(), &enriched);
+    for (job, input) in [("enrich", raw), ("shred", enriched)] {
+        let input = input.to_str().unwrap();
+        let expected = whole(base.path(), job, input);
+        let site = Site::local(&base.path().join(job));
+        let shards: Vec<Child> = ["1/3", "2/3", "3/3"]
+            .iter()
+            .map(|shard| site.shard(job, input, shard))
+            .collect();
+        for (shard, number) in shards.into_iter().zip(1..) {
+            let told = succeed(shard);
+            assert!(
+                told.contains(&format!("{number}/3, done; nothing is visible")),
+                "{told}"
+            );
+        }
+        let output = [
+            files(&site.folder.join("good")),
+            files(&site.folder.join("bad")),
+        ]
+        .concat();
+        assert!(
+            output
+                .iter()
+                .all(|path| path.to_str().unwrap().contains("/_temporary/"))
+        );
+
+        // nothing in the clear, not even what a column or a row begins with
+        let exchange = files(&site.folder.join("exchange"));
+        assert!(exchange.len() >= if job == "shred" { 20 } else { 4 });
+        for path in exchange {
+            let bytes = fs::read(&path).unwrap();
+            let markers = ids.iter().take(200).map(String::as_str);
+            for marker in markers.chain(["2018-", "part-", "com.snowplow", "records", "resolver"]) {
+                let found = bytes
+                    .windows(marker.len())
+                    .any(|some| some == marker.as_bytes());
+                assert!(!found, "{}: {marker}", path.display());
+            }
+        }
+
+        let report = succeed(site.commit(job, input, "3"));
+        assert!(report.contains("outputs\n"), "{report}");
+        assert_eq!(lines(&site.folder), expected, "{job}");
+        assert!(files(&site.folder.join("exchange")).is_empty());
+        if job == "shred" {
+            assert!(report.contains("natural duplicates"), "{report}");
+            let name = "good/shredded-types/vendor=com.snowplowanalytics.snowplow/name=duplicate/format=jsonschema/version=1-0-0";
+            assert!(expected[name].len() > 50);
+        }
+        // again: nothing changes
+        assert_eq!(
+            succeed(site.commit(job, input, "3")),
+            succeed(site.commit(job, input, "3"))
+        );
+        assert_eq!(lines(&site.folder), expected, "{job}");
+    }
+}
+
+#[test]
+fn shards_of_enrich_need_no_exchange_and_mistakes_are_told() {
+    let base = tempfile::tempdir().unwrap();
+    let raw = base.path().join("raw");
+    write_raw(&raw);
+    let raw = raw.to_str().unwrap();
+    let expected = whole(base.path(), "enrich", raw);
+    let site = Site::local(&base.path().join("out"));
+    let log = format!("{}/log", site.base);
+    let shard = |shard: &str, more: &[&str]| {
+        let after = [&["--shard", shard][..], more].concat();
+        site.command(&[], "enrich", raw, &after).spawn().unwrap()
+    };
+    let commit = |shards: &str| {
+        let before = ["commit", "--shards", shards];
+        let after = ["--log-folder", log.as_str()];
+        site.command(&before, "enrich", raw, &after)
+            .spawn()
+            .unwrap()
+    };
+    assert!(fail(shard("1/2", &[])).contains("--log-folder or --exchange"));
+    assert!(fail(commit("2")).contains("no shard of this job and run has begun"));
+    succeed(shard("2/2", &["--log-folder", &log]));
+    let error = fail(commit("2"));
+    assert!(
+        error.contains("1 of 2 shards have not enriched their share (1/2)"),
+        "{error}"
+    );
+    assert!(fail(commit("3")).contains("begun as 2 shards"));
+    let error = fail(shard("1/2", &["--log-folder", &log, "--target-size", "1G"]));
+    assert!(error.contains("--target-size must be the same"), "{error}");
+    fs::copy(
+        format!("{}/resolver.json", site.base),
+        format!("{raw}/late"),
+    )
+    .unwrap();
+    let error = fail(shard("1/2", &["--log-folder", &log]));
+    assert!(error.contains("must all see the same input"), "{error}");
+    fs::remove_file(format!("{raw}/late")).unwrap();
+    succeed(shard("1/2", &["--log-folder", &log]));
+    // the whole input has one of each; a shard that is done twice does not count twice
+    succeed(shard("1/2", &["--log-folder", &log]));
+    succeed(commit("2"));
+    assert_eq!(lines(&site.folder), expected);
+    let error = fail(shard("1/2", &["--log-folder", &log]));
+    assert!(error.contains("a finished output is there"), "{error}");
+    // a shred shard without an exchange would leave duplicates
+    let lone = site.command(&[], "shred", raw, &["--shard", "1/2", "--log-folder", &log]);
+    let error = fail({ lone }.spawn().unwrap());
+    assert!(
+        error.contains("--exchange: the shards of a shred job"),
+        "{error}"
+    );
+}
+
+#[test]
+fn shards_and_commits_can_be_killed_and_started_again() {
+    let base = tempfile::tempdir().unwrap();
+    let enriched = base.path().join("in");
+    write_enriched(base.path(), &enriched);
+    let input = enriched.to_str().unwrap();
+    let expected = whole(base.path(), "shred", input);
+    let mut random = Random::new(11);
+    let mut time = Duration::from_millis(1500);
+    let (mut killed, mut commits_killed) = (0, 0);
+    for round in 0..6 {
+        let site = Site::local(&base.path().join(format!("round{round}")));
+        let started = Instant::now();
+        let mut shards: Vec<(String, Child)> = (1..=3)
+            .map(|number| {
+                let shard = format!("{number}/3");
+                let child = site.shard("shred", input, &shard);
+                (shard, child)
+            })
+            .collect();
+        // one of them, up to three times
+        let victim = random.below(3) as usize;
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_micros(
+                random.below(time.as_micros() as u64 / 2),
+            ));
+            let (shard, child) = &mut shards[victim];
+            child.kill().unwrap();
+            let status = child.wait().unwrap();
+            killed += usize::from(!status.success());
+            *child = site.shard("shred", input, shard);
+        }
+        for (_, child) in shards {
+            succeed(child);
+        }
+        if round == 0 {
+            time = started.elapsed();
+        }
+        let mut commit = site.commit("shred", input, "3");
+        std::thread::sleep(Duration::from_micros(random.below(900_000)));
+        commit.kill().unwrap();
+        commits_killed += usize::from(!commit.wait().unwrap().success());
+        succeed(site.commit("shred", input, "3"));
+        assert_eq!(lines(&site.folder), expected, "round {round}");
+        assert!(files(&site.folder.join("exchange")).is_empty());
+    }
+    println!("{killed} shards and {commits_killed} commits killed");
+    assert!(killed >= 6, "{killed}");
+}
+
+#[test]
+fn shards_on_s3_equal_one_process() {
+    let Some(moto) = Moto::get() else { return };
+    let base = tempfile::tempdir().unwrap();
+    let enriched = base.path().join("in");
+    let ids = write_enriched(base.path(), &enriched);
+    let expected = whole(base.path(), "shred", enriched.to_str().unwrap());
+    moto.create_bucket("shards");
+    let store = Store::new(StoreSettings {
+        endpoint: Some(moto.endpoint()),
+        region: Some("us-east-1".into()),
+        path_style: true,
+        allow_http: true,
+        credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
+        ..StoreSettings::default()
+    });
+    let place = |path: &str| Location::parse(&format!("s3://shards/{path}")).unwrap();
+    for path in files(&enriched) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        store
+            .put(&place(&format!("in/{name}")), fs::read(&path).unwrap())
+            .unwrap();
+    }
+    let site = Site {
+        base: "s3://shards/run".into(),
+        moto: Some(moto),
+        ..Site::local(&base.path().join("s3"))
+    };
+    let input = "s3://shards/in";
+    // the second dies, and is started again
+    let mut shards =
+        Vec::from(["1/3", "2/3", "3/3"].map(|shard| site.shard("shred", input, shard)));
+    std::thread::sleep(Duration::from_millis(700));
+    shards[1].kill().unwrap();
+    shards[1].wait().unwrap();
+    shards[1] = site.shard("shred", input, "2/3");
+    for shard in shards {
+        succeed(shard);
+    }
+    assert!(
+        !store.exists_any(&place("run/good")).unwrap(),
+        "uploads stay open"
+    );
+    assert!(!moto.open_uploads("shards").is_empty());
+    let left = store.list(&place("run/exchange"), true).unwrap();
+    assert!(left.len() > 20);
+    for entry in left {
+        let bytes = store.read_to_vec(&entry.location).unwrap();
+        for marker in ids.iter().take(100) {
+            assert!(
+                !bytes
+                    .windows(marker.len())
+                    .any(|some| some == marker.as_bytes())
+            );
+        }
+    }
+    succeed(site.commit("shred", input, "3"));
+    let fetched = base.path().join("fetched");
+    for root in ["good", "bad"] {
+        for entry in store.list(&place(&format!("run/{root}")), true).unwrap() {
+            let path = fetched.join(root).join(&entry.relative);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, store.read_to_vec(&entry.location).unwrap()).unwrap();
+        }
+    }
+    assert_eq!(lines(&fetched), expected);
+    assert!(!store.exists_any(&place("run/exchange")).unwrap());
+    let after = moto.open_uploads("shards").len();
+    println!("{after} uploads of the killed shard are left to the bucket's lifecycle rule");
+}
