@@ -36,17 +36,19 @@ fn put(aws: &Aws, bucket: &str, key: &str, content: Vec<u8>, index: usize) {
         .bucket(bucket)
         .key(key)
         .metadata("number", index.to_string())
-        .content_type(if index % 2 == 0 {
+        .content_type(if index.is_multiple_of(2) {
             "application/gzip"
         } else {
             "text/plain"
         })
-        .set_cache_control((index % 3 == 0).then(|| "no-store".to_owned()))
-        .set_content_encoding((index % 5 == 0).then(|| "gzip".to_owned()))
-        .set_storage_class((index % 7 == 0).then_some(StorageClass::StandardIa))
-        .set_tagging((index % 11 == 0).then(|| format!("owner=a%2Bb%3D%20c&n={index}")))
+        .set_cache_control((index.is_multiple_of(3)).then(|| "no-store".to_owned()))
+        .set_content_encoding((index.is_multiple_of(5)).then(|| "gzip".to_owned()))
+        .set_storage_class((index.is_multiple_of(7)).then_some(StorageClass::StandardIa))
+        .set_tagging((index.is_multiple_of(11)).then(|| format!("owner=a%2Bb%3D%20c&n={index}")))
         // some are encrypted already
-        .set_server_side_encryption((index % 13 == 0).then_some(ServerSideEncryption::Aes256))
+        .set_server_side_encryption(
+            (index.is_multiple_of(13)).then_some(ServerSideEncryption::Aes256),
+        )
         .body(ByteStream::from(content));
     aws.block_on(call.send()).unwrap();
 }
