@@ -3,7 +3,7 @@
 //! The reference's EmrEtlRunner used keys of its configuration only (issue #2509) and died of passing errors of AWS's
 //! interfaces (#3468, #3539, #3949, #3950). Here the keys may be absent (then the SDK's default chain finds credentials:
 //! environment, profile, web identity, container, instance), and each request is tried again until a time limit:
-//! requests of S3 by [`calls`], which knows what the SDK's own retries miss, those of other services by the SDK.
+//! requests of S3 by `calls`, which knows what the SDK's own retries miss, those of other services by the SDK.
 //! Plain HTTP is refused for any host but loopback.
 
 pub(crate) mod calls;

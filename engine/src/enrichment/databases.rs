@@ -7,7 +7,7 @@
 //!
 //! * a file of the wanted name in the operator's own folder (`--enrichment-data`) comes before the
 //!   address;
-//! * `http(s)://` and `s3://` are asked whether the copy in the [cache] is still the newest (entity
+//! * `http(s)://` and `s3://` are asked whether the copy in the cache is still the newest (entity
 //!   tag, else time of modification) and are read anew only if not;
 //! * where the server cannot be reached, or answers with trouble of its own, the copy stands in, with
 //!   a warning; where it says that there is no such file, or no right to it, the job does not start;

@@ -3,7 +3,7 @@
 //! Reads column `useragent`; without one there is no context. The rules are those of uap-java 1.3.0, which the reference's
 //! `UaParserEnrichment` calls ([`regexes`]). The expressions are data: the file that parameters `uri` and `database` name (as
 //! in version 1-0-1 of the configuration), or else `regexes.yaml` in the folder of option `--enrichment-data`, or
-//! else the [built-in](built_in) ones. Those are newer than the reference's, which are of 2013: with uap-core's file of
+//! else the built-in ones. Those are newer than the reference's, which are of 2013: with uap-core's file of
 //! November 2013 the context is the reference's.
 //!
 //! What a user agent says is kept in a [cache](super::agent_cache).

@@ -3,7 +3,7 @@
 //! Reads column `useragent`; without one nothing is set. The reference's `UserAgentUtilsEnrichment` calls UserAgentUtils 1.21,
 //! a retired library whose knowledge is two tables. With these tables (`browsers.json` and `operating_systems.json` in the
 //! folder of option `--enrichment-data`) the columns are [exactly](tables) the reference's. Without them they are
-//! [derived](approximate) from what the expressions of the ua-parser enrichment say, in the words of UserAgentUtils;
+//! derived from what the expressions of the ua-parser enrichment say, in the words of UserAgentUtils;
 //! that is approximate.
 //!
 //! What a user agent says is kept in a [cache](super::agent_cache).

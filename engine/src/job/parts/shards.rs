@@ -8,8 +8,8 @@
 //!                    bucket I ◄── lines ► part files ───────────────────────────────────────────► row ┘
 //! ```
 //!
-//! Each shard takes a fixed share of the input ([`share`]), and in a shred job also one of N buckets of event ids. What they
-//! have to tell each other goes through an *exchange*, a folder or a place in S3 ([`exchange`]): sealed keys, sealed
+//! Each shard takes a fixed share of the input (`share`), and in a shred job also one of N buckets of event ids. What they
+//! have to tell each other goes through an *exchange*, a folder or a place in S3 (`exchange`): sealed keys, sealed
 //! candidates, sealed lines and sealed rows, never plain text. The shards of an enrich job tell each other nothing; their rows
 //! may lie, in the clear, in the log folder instead.
 //!
@@ -18,7 +18,7 @@
 //! row for each share and each bucket, check that they fit and that the sums close (invariant 1), and make everything visible
 //! at once.
 //!
-//! The one that comes first leaves a [`note`] that says what the job is; who sees another input, has other options or another
+//! The one that comes first leaves a `note` that says what the job is; who sees another input, has other options or another
 //! number of shards is refused. A shard that was killed is started again with the same command line: what it had finished
 //! counts, the rest is done again under new names, and nothing is counted twice. A shard that a second process does at
 //! the same time does no harm either.
