@@ -239,6 +239,7 @@ fn a_whole_run_on_two_machines_is_that_of_one() {
         .unwrap();
     // neither secrets nor documents are in any process's arguments at any time
     let mut seen = 0;
+    let mut shares = BTreeSet::new();
     while child.try_wait().unwrap().is_none() {
         for words in arguments() {
             assert!(
@@ -246,6 +247,14 @@ fn a_whole_run_on_two_machines_is_that_of_one() {
                     && !words.contains("iglu:com.snowplowanalytics.iglu"),
                 "{words}"
             );
+            if let Some((_, share)) = words.split_once(" --shard ") {
+                let job = if words.contains("camonica-engine shred") {
+                    "shred"
+                } else {
+                    "enrich"
+                };
+                shares.insert(format!("{job} {}", share.split(' ').next().unwrap()));
+            }
             seen += usize::from(
                 words.contains("documents:resolver.json")
                     || words.contains("/camonica-engine enrich"),
@@ -260,6 +269,7 @@ fn a_whole_run_on_two_machines_is_that_of_one() {
     );
     assert!(output.status.success(), "{out}{err}");
     assert!(seen > 0, "no job was seen at work");
+    println!("shares seen at work: {shares:?}");
     assert!(!out.contains("s3cret") && !err.contains("s3cret"));
     let (expected, found) = (local.state(), remote.state());
     assert_eq!(expected.1, found.1);
@@ -403,7 +413,7 @@ fn nothing_stays_at_work_when_the_time_is_over_the_runner_dies_or_a_machine_is_l
         let _ = fs::remove_file(&pids);
         let _ = fs::remove_file(&child_file);
         let more: &[&str] = if way == "timeout" {
-            &["--timeout", "12s"]
+            &["--timeout", "40s"]
         } else {
             &[]
         };
@@ -413,7 +423,7 @@ fn nothing_stays_at_work_when_the_time_is_over_the_runner_dies_or_a_machine_is_l
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        wait_for("the job begins", || {
+        wait_for(&format!("{way}: the job begins"), || {
             pid_in(&pids).is_some() && pid_in(&child_file).is_some()
         });
         let (pid, grandchild) = (pid_in(&pids).unwrap(), pid_in(&child_file).unwrap());
@@ -427,7 +437,7 @@ fn nothing_stays_at_work_when_the_time_is_over_the_runner_dies_or_a_machine_is_l
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         match way {
             "timeout" => assert!(
-                err.contains("The time of the run (--timeout 12s) was over at step enrich"),
+                err.contains("The time of the run (--timeout 40s) was over at step enrich"),
                 "{err}"
             ),
             "lost" => assert!(err.contains("was lost while enrich was at work"), "{err}"),
@@ -456,7 +466,7 @@ case $1 in
   --version) echo camonica-engine 0; exit 0;;
   --help) echo '  commit  publishes'; exit 0;;
 esac
-[ \"$2\" = --help ] && {{ echo '      --shard <I/N>'; exit 0; }}
+[ \"$2\" = --help ] && {{ echo '      --shard <I/N>'; echo '      --exchange <URI>'; exit 0; }}
 echo \"$*\" >> {calls}
 [ \"$1\" = enrich ] && {{ grep -q iglu \"$(echo \"$*\" | sed 's/.*--iglu-config \\([^ ]*\\).*/\\1/')\" || exit 5; [ \"$AWS_SECRET_ACCESS_KEY\" = \"it's\" ] || true; }}
 [ \"$1\" = commit ] && {{ out=$(echo \"$*\" | sed 's/.*--output-folder \\([^ ]*\\).*/\\1/'); mkdir -p $out; echo x > $out/part-0; : > $out/_SUCCESS; }}
@@ -485,9 +495,9 @@ exit 0
         .map(|line| line.rsplit(' ').next().unwrap())
         .collect();
     shares.sort_unstable();
-    assert_eq!(shares, ["0/2", "1/2"]);
+    assert_eq!(shares, ["1/2", "2/2"]);
     assert!(
-        lines[2].starts_with("commit --job enrich --shards 2 --output-folder /"),
+        lines[2].starts_with("commit --shards 2 enrich --input-folder /"),
         "{calls}"
     );
     assert!(

@@ -11,8 +11,12 @@ use serde_json::Value;
 use super::moto::Moto;
 use super::{answer, camonica, configuration, support, write};
 
-/// Taken after failures only: by a run that goes well they are not missed.
-const AFTER_FAILURES: [&str; 2] = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+/// Taken after failures, and to look for uploads that a dead attempt has left: not missed by a run that goes well.
+const AFTER_FAILURES: [&str; 3] = [
+    "s3:AbortMultipartUpload",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListMultipartUploadParts",
+];
 
 /// moto 5.2 asks for DeleteObject on the bucket instead of on each object, and computes other signatures than AWS where a query
 /// has an encoded slash: policies are what is tried here.

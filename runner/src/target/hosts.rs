@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! prepare   the engine is brought to every machine and verified there; that all see the same folders is checked
-//! enrich    a share of the staged objects on each machine, at the same time; then one commit (where the engine has shards)
-//! shred     on one machine: deduplication needs all events in one place
+//! enrich    a share of the staged objects on each machine, at the same time; then one commit
+//! shred     the same: the shares exchange, sealed, what deduplication must know; the key goes by standard input
 //! ```
 //!
 //! Documents and credentials go by standard input and lie in memory there. A machine that hears nothing of the runner for
 //! two minutes, or sees the connection end, stops its job; so `--timeout`, the end of the runner and a lost network leave
-//! nothing at work. A step that failed is done again as a whole: nothing of it was visible.
+//! nothing at work. An engine that knows no shares, and a single machine, does each job as a whole. A step that failed is done again as a whole: nothing of it was visible.
 
 mod install;
 mod ssh;
@@ -18,18 +18,18 @@ mod words;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use engine::job::options::now_ms;
 use engine::store::Location;
 use sha2::{Digest, Sha256};
 
 use super::Target;
 use crate::config::hosts::Host;
 use crate::config::{Config, TargetKind};
+use crate::journal::camonica_folder;
 use crate::plan::StepName;
 use crate::step::{RunContext, StepOutcome, committed_before, enrich, shred};
 use install::{Abilities, Engine};
 use ssh::Input;
-use words::{Documents, Shard};
+use words::Documents;
 
 /// Name of the manifest of a committed job.
 const MANIFEST: &str = "_SUCCESS.manifest.json";
@@ -76,52 +76,9 @@ impl Target for Hosts {
         {
             return Ok(committed_before(&output));
         }
-        let (engine, abilities) = self.ready()?;
         let documents = Documents::of(context);
-        let hosts = &context.config.camonica.hosts;
-        let now = now_ms();
-        let first = &hosts[..1.min(hosts.len())];
-        if abilities.enrich_shards && hosts.len() > 1 {
-            let count = hosts.len();
-            let mut commands = Vec::new();
-            for index in 0..count {
-                let shard = Shard { index, count };
-                commands.push(words::enrich(context, &documents, Some(shard), now)?);
-            }
-            on_each(hosts, &context.cancel, |index, host, cancel| {
-                let what = format!("enrich, share {} of {count}", index + 1);
-                let job = Job {
-                    engine,
-                    documents: &documents,
-                    what: &what,
-                    lock: &lock_of(context, &what),
-                };
-                job.run(host, &commands[index], cancel)
-            })?;
-            let command = words::commit_enrich(context, count, now)?;
-            on_each(first, &context.cancel, |_, host, cancel| {
-                let what = "the commit of enrich";
-                let job = Job {
-                    engine,
-                    documents: &documents,
-                    what,
-                    lock: &lock_of(context, what),
-                };
-                job.run(host, &command, cancel)
-            })?;
-        } else {
-            let command = words::enrich(context, &documents, None, now)?;
-            on_each(first, &context.cancel, |_, host, cancel| {
-                let what = "enrich";
-                let job = Job {
-                    engine,
-                    documents: &documents,
-                    what,
-                    lock: &lock_of(context, what),
-                };
-                job.run(host, &command, cancel)
-            })?;
-        }
+        let command = words::enrich(context, &documents)?;
+        self.work(context, "enrich", &command, &documents)?;
         done(context, &output, &["_SUCCESS"])
     }
 
@@ -133,24 +90,24 @@ impl Target for Hosts {
         {
             return Ok(committed_before(&output));
         }
-        let (engine, _) = self.ready()?;
         let documents = Documents::of(context);
-        let command = words::shred(context, now_ms())?;
-        let hosts = &context.config.camonica.hosts;
-        on_each(
-            &hosts[..1.min(hosts.len())],
-            &context.cancel,
-            |_, host, cancel| {
-                let what = "shred";
-                let job = Job {
-                    engine,
-                    documents: &documents,
-                    what,
-                    lock: &lock_of(context, what),
-                };
-                job.run(host, &command, cancel)
-            },
-        )?;
+        if !self.in_shares(context)? {
+            let command = words::shred(context, None)?;
+            self.work(context, "shred", &command, &documents)?;
+            return done(context, &output, &shred::MARKERS);
+        }
+        // A new place and a new key with each attempt: the key is written nowhere here, and what a dead attempt has left
+        // cannot be read any more.
+        let records = camonica_folder(&context.config.log).join(&format!("{}/", context.run_id));
+        let exchange = records.join(&format!("exchange-{}/", random()?));
+        let secret = random()? + &random()?;
+        let documents = documents.and(words::EXCHANGE_SECRET, secret.into_bytes());
+        let command = words::shred(context, Some(&exchange))?;
+        let worked = self.work(context, "shred", &command, &documents);
+        if let Err(error) = remove_all(context, &exchange) {
+            tracing::warn!("what machines have exchanged is not removed: {error}");
+        }
+        worked?;
         done(context, &output, &shred::MARKERS)
     }
 }
@@ -161,6 +118,79 @@ impl Hosts {
             .as_ref()
             .ok_or_else(|| "the machines were not made ready".to_owned())
     }
+
+    /// Whether jobs are done in shares.
+    fn in_shares(&self, context: &RunContext) -> Result<bool, String> {
+        Ok(self.ready()?.1.shards && context.config.camonica.hosts.len() > 1)
+    }
+
+    /// Does a job: a share on each machine, then their commit on the first; or all of it there, where there is one machine or
+    /// the engine knows no shares.
+    fn work(
+        &self,
+        context: &RunContext,
+        name: &str,
+        command: &[String],
+        documents: &Documents,
+    ) -> Result<(), String> {
+        let (engine, _) = self.ready()?;
+        let hosts = &context.config.camonica.hosts;
+        let first = &hosts[..1.min(hosts.len())];
+        let run = |what: &str, host: &Host, words: &[String], cancel: &AtomicBool| {
+            let lock = &lock_of(context, what);
+            let job = Job {
+                engine,
+                documents,
+                what,
+                lock,
+            };
+            job.run(host, words, cancel)
+        };
+        if !self.in_shares(context)? {
+            on_each(first, &context.cancel, |_, host, cancel| {
+                run(name, host, command, cancel)
+            })?;
+            return Ok(());
+        }
+        let count = hosts.len();
+        on_each(hosts, &context.cancel, |index, host, cancel| {
+            let what = format!("{name}, share {} of {count}", index + 1);
+            run(
+                &what,
+                host,
+                &words::share(command, index + 1, count),
+                cancel,
+            )
+        })?;
+        on_each(first, &context.cancel, |_, host, cancel| {
+            let what = format!("the commit of {name}");
+            run(&what, host, &words::commit(command, count), cancel)
+        })?;
+        Ok(())
+    }
+}
+
+/// 128 random bits in hexadecimal digits.
+fn random() -> Result<String, String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| format!("no random number: {error}"))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Removes all objects below a folder.
+fn remove_all(context: &RunContext, folder: &Location) -> Result<(), String> {
+    let entries = context.objects.list(folder)?;
+    let doomed: Vec<Location> = entries
+        .iter()
+        .map(|entry| folder.join(&entry.relative))
+        .collect();
+    context.objects.delete(&doomed)?;
+    if let Some(path) = folder.local_path()
+        && path.exists()
+    {
+        std::fs::remove_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A job on a machine.
@@ -299,37 +329,48 @@ fn check_folders(context: &RunContext) -> Result<(), String> {
             "aws.s3.buckets.{name}: {first} is on a disk, while aws.s3.buckets.log is in S3: put both on a disk that all machines share, or both into S3"
         ));
     }
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| format!("no random number: {error}"))?;
-    let word: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    for (name, folder) in local {
-        let Some(path) = folder.local_path() else {
-            continue;
-        };
-        // readers of Hadoop's kind skip a name with a dot
-        let file = folder.join(&format!(".camonica-{word}"));
-        context.objects.put(&file, word.as_bytes())?;
-        let command = format!(
-            "cat {}/.camonica-{word}",
-            ssh::quoted(&path.display().to_string())
-        );
-        let hosts = &context.config.camonica.hosts;
-        let seen = on_each(hosts, &context.cancel, |_, host, cancel| {
-            let ended = ssh::run(host, &command, &Input::All(b""), cancel)?;
-            if ended.code == Some(0) && ended.out.trim() == word {
-                return Ok(());
-            }
-            if ended.code == Some(255) || ended.stopped {
-                let trouble = ended.trouble(host, "a look at the folders");
-                return Err(trouble.unwrap_or_default());
-            }
-            Err(format!(
-                "{host}: aws.s3.buckets.{name}: does not see {folder} of this machine: put the folder on a disk that all machines share under the same path, or into S3"
-            ))
-        });
-        context.objects.delete(&[file])?;
-        seen?;
+    let word = random()?;
+    // readers of Hadoop's kind skip a name with a dot
+    let files: Vec<Location> = local
+        .iter()
+        .map(|(_, folder)| folder.join(&format!(".camonica-{word}")))
+        .collect();
+    // all of them by one connection: a line for each, `-` where there is none
+    let mut command = String::new();
+    for file in &files {
+        let path = file.local_path().map(|path| path.display().to_string());
+        let path = ssh::quoted(&path.unwrap_or_default());
+        command.push_str(&format!("cat {path} 2>/dev/null || echo -; "));
     }
+    let mut looked = Ok(Vec::new());
+    for file in &files {
+        looked = looked.and(
+            context
+                .objects
+                .put(file, format!("{word}\n").as_bytes())
+                .map(|()| Vec::new()),
+        );
+    }
+    if looked.is_ok() {
+        let hosts = &context.config.camonica.hosts;
+        looked = on_each(hosts, &context.cancel, |_, host, cancel| {
+            let ended = ssh::run(host, &command, &Input::All(b""), cancel)?;
+            if let Some(trouble) = ended.trouble(host, "a look at the folders") {
+                return Err(trouble);
+            }
+            let mut lines = ended.out.lines();
+            for (name, folder) in &local {
+                if lines.next() != Some(word.as_str()) {
+                    return Err(format!(
+                        "{host}: aws.s3.buckets.{name}: does not see {folder} of this machine: put the folder on a disk that all machines share under the same path, or into S3"
+                    ));
+                }
+            }
+            Ok(())
+        });
+    }
+    context.objects.delete(&files)?;
+    looked?;
     Ok(())
 }
 

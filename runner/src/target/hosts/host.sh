@@ -7,6 +7,7 @@
 # removed at the end. Exit codes: the engine's; 91 documents cut off, 92 an earlier attempt cannot be stopped,
 # 93 this machine lacks something.
 set -u
+# `kill -s NAME -- -GROUP` is the one spelling that all shells take.
 umask 077
 [ "${1-}" = run ] || { echo "host.sh: unknown command" >&2; exit 93; }
 shift
@@ -43,21 +44,21 @@ exec 9>>"$lock"
 if ! flock -n 9; then
   old=$(cat "$lock.group" 2>/dev/null)
   echo "an earlier attempt is still at work here (process group ${old:-unknown}): it is stopped" >&2
-  [ -n "$old" ] && kill -TERM -- "-$old" 2>/dev/null
+  [ -n "$old" ] && kill -s TERM -- "-$old" 2>/dev/null
   if ! flock -w 20 9; then
-    [ -n "$old" ] && kill -KILL -- "-$old" 2>/dev/null
+    [ -n "$old" ] && kill -s KILL -- "-$old" 2>/dev/null
     flock -w 20 9 || { echo "an earlier attempt is still at work here and cannot be stopped" >&2; exit 92; }
   fi
 fi
 setsid "$home/camonica-engine" "$@" 3<&- &
 engine=$!
 echo "$engine" > "$lock.group"
-trap 'kill -TERM -- "-$engine" 2>/dev/null' HUP INT TERM
+trap 'kill -s TERM -- "-$engine" 2>/dev/null' HUP INT TERM
 (
   while [ -n "$(timeout "$patience" dd bs=1 count=1 <&3)" ]; do :; done
-  kill -TERM -- "-$engine"
+  kill -s TERM -- "-$engine"
   sleep 10
-  kill -KILL -- "-$engine"
+  kill -s KILL -- "-$engine"
 ) 9>&- >/dev/null 2>&1 &
 watcher=$!
 wait "$engine"

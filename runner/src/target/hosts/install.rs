@@ -27,8 +27,8 @@ pub(super) struct Engine {
 /// What the engine can do beside whole jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Abilities {
-    /// Enriches a share of the input, for `commit` to publish.
-    pub(super) enrich_shards: bool,
+    /// Does a share of a job, for `commit` to publish all shares; shares of shred exchange what they must know of each other.
+    pub(super) shards: bool,
 }
 
 impl Engine {
@@ -114,7 +114,7 @@ impl Engine {
             }
         }
         let asked = format!(
-            "sh -c 'cd {folder} && ./{ENGINE_NAME} --version && {{ ./{ENGINE_NAME} --help; ./{ENGINE_NAME} enrich --help; }}'"
+            "sh -c 'cd {folder} && ./{ENGINE_NAME} --version && {{ ./{ENGINE_NAME} --help; ./{ENGINE_NAME} shred --help; }}'"
         );
         let answer = ssh::run(host, &asked, &Input::All(b""), cancel)?;
         if let Some(trouble) =
@@ -131,7 +131,7 @@ impl Engine {
                 .any(|line| line.trim_start().split(' ').next() == Some(word))
         };
         Ok(Abilities {
-            enrich_shards: has("--shard") && has("commit"),
+            shards: has("--shard") && has("--exchange") && has("commit"),
         })
     }
 }

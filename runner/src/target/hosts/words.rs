@@ -35,6 +35,12 @@ impl Documents {
         Self(documents)
     }
 
+    /// With a document more.
+    pub(super) fn and(mut self, name: &'static str, content: Vec<u8>) -> Self {
+        self.0.push((name, content));
+        self
+    }
+
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| *known == name)
     }
@@ -57,13 +63,22 @@ impl Documents {
     }
 }
 
-/// A share of the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shard {
-    /// From 0.
-    pub(super) index: usize,
-    /// Of how many.
-    pub(super) count: usize,
+/// Name of the document that the key of an exchange is derived from.
+pub(super) const EXCHANGE_SECRET: &str = "exchange-secret";
+
+/// The words of one share of a job: `index` counts from 1.
+pub(super) fn share(job: &[String], index: usize, count: usize) -> Vec<String> {
+    let mut words = job.to_vec();
+    push(&mut words, "--shard", &format!("{index}/{count}"));
+    words
+}
+
+/// The words that publish all shares of a job, which has the options of its shares.
+pub(super) fn commit(job: &[String], count: usize) -> Vec<String> {
+    let mut words = vec!["commit".to_owned()];
+    push(&mut words, "--shards", &count.to_string());
+    words.extend_from_slice(job);
+    words
 }
 
 /// The text of a location as the engine takes it, absolute on a disk: the machine has another working directory.
@@ -79,7 +94,7 @@ fn push(words: &mut Vec<String>, name: &str, value: &str) {
 }
 
 /// Words of all jobs.
-fn shared(context: &RunContext, words: &mut Vec<String>, failure_ms: i64) {
+fn shared(context: &RunContext, words: &mut Vec<String>) {
     let (config, options) = (&context.config, context.job_options());
     let camonica = &config.camonica;
     push(
@@ -89,7 +104,12 @@ fn shared(context: &RunContext, words: &mut Vec<String>, failure_ms: i64) {
     );
     push(words, "--run-id", &context.run_id);
     push(words, "--log-folder", &absolute(&config.log));
-    push(words, "--failure-timestamp", &failure_ms.to_string());
+    // the same for all shares, and for a share that is done again
+    push(
+        words,
+        "--failure-timestamp",
+        &context.etl_tstamp_ms.to_string(),
+    );
     push(words, "--progress", "none");
     // of the machines, not of this one
     if let Some(workers) = camonica.workers {
@@ -125,12 +145,7 @@ fn shared(context: &RunContext, words: &mut Vec<String>, failure_ms: i64) {
 ///
 /// # Errors
 /// When the staged logs cannot be listed, or the configuration asks for what machines cannot do.
-pub(super) fn enrich(
-    context: &RunContext,
-    documents: &Documents,
-    shard: Option<Shard>,
-    failure_ms: i64,
-) -> Result<Vec<String>, String> {
+pub(super) fn enrich(context: &RunContext, documents: &Documents) -> Result<Vec<String>, String> {
     let config = &context.config;
     if config.camonica.exchange_rates_endpoint.is_some() {
         return Err(
@@ -163,14 +178,7 @@ pub(super) fn enrich(
         );
     }
     folders_of_enrich(context, &mut words)?;
-    shared(context, &mut words, failure_ms);
-    if let Some(shard) = shard {
-        push(
-            &mut words,
-            "--shard",
-            &format!("{}/{}", shard.index, shard.count),
-        );
-    }
+    shared(context, &mut words);
     Ok(words)
 }
 
@@ -217,28 +225,16 @@ fn folders_of_enrich(context: &RunContext, words: &mut Vec<String>) -> Result<()
     Ok(())
 }
 
-/// The words of `commit`, which publishes what all shards of `enrich` have left.
-///
-/// # Errors
-/// In Stream Enrich mode, which has no such job.
-pub(super) fn commit_enrich(
-    context: &RunContext,
-    shards: usize,
-    failure_ms: i64,
-) -> Result<Vec<String>, String> {
-    let mut words = vec!["commit".to_owned()];
-    push(&mut words, "--job", "enrich");
-    push(&mut words, "--shards", &shards.to_string());
-    folders_of_enrich(context, &mut words)?;
-    shared(context, &mut words, failure_ms);
-    Ok(words)
-}
-
 /// The words of `shred`.
 ///
 /// # Errors
 /// When there are no enriched events, or their folders cannot be listed.
-pub(super) fn shred(context: &RunContext, failure_ms: i64) -> Result<Vec<String>, String> {
+///
+/// `exchange`: where the shares leave, sealed, what others must know.
+pub(super) fn shred(
+    context: &RunContext,
+    exchange: Option<&Location>,
+) -> Result<Vec<String>, String> {
     let config = &context.config;
     let job = crate::step::shred::job(context)?;
     let mut words = vec!["shred".to_owned()];
@@ -258,6 +254,11 @@ pub(super) fn shred(context: &RunContext, failure_ms: i64) -> Result<Vec<String>
         &absolute(&context.run_folder(&config.shredded.bad)),
     );
     push(&mut words, "--iglu-config", "documents:resolver.json");
-    shared(context, &mut words, failure_ms);
+    shared(context, &mut words);
+    if let Some(exchange) = exchange {
+        push(&mut words, "--exchange", &absolute(exchange));
+        let secret = format!("documents:{EXCHANGE_SECRET}");
+        push(&mut words, "--exchange-secret", &secret);
+    }
     Ok(words)
 }
