@@ -128,11 +128,7 @@ where
     F: Fn(&mut W, &mut Chunk) -> Result<()> + Sync,
 {
     let workers = options.workers.max(1);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(workers)
-        .thread_name(|number| format!("worker {number}"))
-        .build()
-        .map_err(|e| Error::internal("cannot start the worker threads").with_source(e))?;
+    let pool = worker_threads(options)?;
     let cut = || pool.install(|| split_all(snapshot, framing, options, workers, store));
     let splits = catch_unwind(AssertUnwindSafe(cut))
         .map_err(|panic| panicked("the cutting of objects", panic.as_ref()))?;
@@ -173,11 +169,7 @@ where
     N: Fn(usize) -> Result<W> + Sync,
     F: Fn(&mut W, &mut Chunk) -> Result<()> + Sync,
 {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.workers.max(1))
-        .thread_name(|number| format!("worker {number}"))
-        .build()
-        .map_err(|e| Error::internal("cannot start the worker threads").with_source(e))?;
+    let pool = worker_threads(options)?;
     run_on(
         &pool,
         snapshot,
@@ -189,6 +181,15 @@ where
         &new_worker,
         &work,
     )
+}
+
+/// The threads that work on chunks.
+fn worker_threads(options: &Options) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(options.workers.max(1))
+        .thread_name(|number| format!("worker {number}"))
+        .build()
+        .map_err(|e| Error::internal("cannot start the worker threads").with_source(e))
 }
 
 #[allow(clippy::too_many_arguments)]
