@@ -188,7 +188,7 @@ impl Interpreter {
         let Some(prepared) = &self.prepared else {
             return Err("the interpreter has no context".into());
         };
-        let (result, leaks) = prepared.context.with(|ctx| {
+        let (result, is_clean) = prepared.context.with(|ctx| {
             let call = || -> rquickjs::Result<Option<String>> {
                 let run = prepared.run.clone().restore(&ctx)?;
                 let new_event = prepared.new_event.clone().restore(&ctx)?;
@@ -209,7 +209,7 @@ impl Interpreter {
                 count.is_ok_and(|count| count == prepared.global_count),
             )
         });
-        if !leaks {
+        if !is_clean {
             self.prepared = None;
         }
         result
