@@ -477,4 +477,17 @@ fn locks_by_outcome() {
         status.contains(&format!("run {RUN}   UNFINISHED")),
         "{status}"
     );
+    let status = pipeline.good("status", &["--lock", &lock]);
+    assert!(
+        status.ends_with(&format!("\nlock     free: {lock}\n")),
+        "{status}"
+    );
+    fs::write(&lock, "4711\nhost elsewhere\n").unwrap();
+    let status = pipeline.good("status", &["--lock", &lock]);
+    assert!(
+        status.contains(&format!(
+            "\nlock     held: {lock}\n         held by process 4711 on host elsewhere\n"
+        )),
+        "{status}"
+    );
 }

@@ -20,7 +20,7 @@ mod status;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
 
@@ -29,10 +29,14 @@ use crate::failure::{Failure, Result};
 #[command(
     name = "camonica",
     version,
+    disable_version_flag = true,
     infer_long_args = true,
     max_term_width = 100
 )]
 struct CommandLine {
+    /// Print version
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -124,8 +128,16 @@ fn refuse(error: &clap::Error) -> ExitCode {
             format!("Missing option: {}", option.trim_start_matches('-'))
         }
         ErrorKind::UnknownArgument if option.starts_with('-') => {
-            format!("invalid option: {option}")
+            let meant = abbreviated(option);
+            if meant.len() > 1 {
+                format!("ambiguous option: {option} ({})", meant.join(" or "))
+            } else {
+                format!("invalid option: {option}")
+            }
         }
+        ErrorKind::UnknownArgument => format!(
+            "error: unexpected argument '{option}' found: it belongs to no option. Write lists without blanks (--skip staging,enrich), and quote what holds one"
+        ),
         ErrorKind::InvalidValue if named(ContextKind::InvalidValue) == Some("") => {
             format!("missing argument: {option}")
         }
@@ -139,6 +151,20 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The options of the command that begin so, if it is a long option.
+fn abbreviated(option: &str) -> Vec<String> {
+    let Some(beginning) = option.strip_prefix("--").filter(|name| !name.is_empty()) else {
+        return Vec::new();
+    };
+    let (command, _) = asked();
+    command
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .filter(|name| name.starts_with(beginning))
+        .map(|name| format!("--{name}"))
+        .collect()
+}
+
 /// The one or two words that were taken for a command.
 fn tried() -> String {
     let mut words = std::env::args().skip(1);
@@ -149,21 +175,18 @@ fn tried() -> String {
     }
 }
 
-/// The command that was asked for, as far as it is known, and its help or that of the program.
-fn asked() -> (String, String) {
+/// The command that was asked for, as far as it is known, else the program; and its help.
+fn asked() -> (clap::Command, String) {
     let mut command = CommandLine::command();
     command.build();
-    let mut path = Vec::new();
     for word in std::env::args().skip(1).take(2) {
         match command.find_subcommand(&word) {
-            Some(found) => {
-                command = found.clone();
-                path.push(word);
-            }
+            Some(found) => command = found.clone(),
             None => break,
         }
     }
-    (path.join(" "), command.render_help().to_string())
+    let help = command.render_help().to_string();
+    (command, help)
 }
 
 fn global_help() -> String {

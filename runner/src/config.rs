@@ -170,6 +170,11 @@ impl Config {
             .into_iter()
             .map(|remark| Problem::new(remark.path, remark.text))
             .collect();
+        warnings.extend(filled.holes.iter().map(|(line, name)| {
+            let text =
+                format!("environment variable {name} is not set: a part of the value is missing");
+            Problem::new("", text).at(*line)
+        }));
         warnings.extend(reader.unknown_keys());
         let mut problems = reader.into_problems();
         if let Some(buckets) = &parts.buckets {

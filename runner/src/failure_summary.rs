@@ -27,8 +27,13 @@ const RESUMABLE: [&str; 9] = [
     "staging_stream_enrich",
 ];
 
-/// The summary as text, without a line feed at its end.
+/// The summary as text, without a line feed at its end: [`states`], then [`way_on`].
 pub fn text(run: &RunView) -> String {
+    format!("{}\n{}", states(run), way_on(run).join("\n"))
+}
+
+/// What became of the run and its steps: the reference's text.
+pub fn states(run: &RunView) -> String {
     let mut lines = vec![sentence(run)];
     lines.push(format!(
         "{}: {} [{}] ~ {} [{} - {}]",
@@ -53,6 +58,12 @@ pub fn text(run: &RunView) -> String {
             lines.push(format!("      {counts}"));
         }
     }
+    lines.join("\n")
+}
+
+/// The error, and how to go on; the last line is the command.
+pub fn way_on(run: &RunView) -> Vec<String> {
+    let mut lines = Vec::new();
     let failed = failed_step(run);
     if let Some((step, error)) = failed.and_then(|step| Some((step, step.error.as_ref()?))) {
         lines.push(format!("Step {} failed: {error}", step.name));
@@ -64,7 +75,7 @@ pub fn text(run: &RunView) -> String {
         None => lines.push("To go on from there:".into()),
     }
     lines.push(format!("  {}", run.resume_command));
-    lines.join("\n")
+    lines
 }
 
 /// The summary for programs. Times are UTC; a missing one is null.

@@ -129,6 +129,67 @@ enum Held {
     Consul(ConsulKey),
 }
 
+impl Held {
+    fn open(place: &LockPlace, settings: LockSettings) -> Result<Self> {
+        Ok(match place {
+            LockPlace::File(path) => {
+                Self::File(std::path::absolute(path).map_err(|error| {
+                    Failure::Config(format!("--lock {}: {error}", path.display()))
+                })?)
+            }
+            LockPlace::Consul { url, key } => {
+                Self::Consul(ConsulKey::new(url, key, settings).map_err(Failure::Config)?)
+            }
+        })
+    }
+
+    /// What a held lock answers.
+    fn refusal(&self, place: &LockPlace, content: &str) -> Failure {
+        Failure::Locked(match self {
+            Self::File(path) => {
+                let path = path.display().to_string();
+                described(&path, content, &format!("rm {}", quoted(&path)))
+            }
+            Self::Consul(consul) => {
+                let remove = format!("curl -X DELETE {}", quoted(&consul.shown()));
+                described(&place.to_string(), content, &remove)
+            }
+        })
+    }
+}
+
+/// Looks at the operator's lock without taking it: the answer of a run that meets it; `None` when it is free. With
+/// `only_living` a lock is passed over unless its owner is at work on this machine.
+///
+/// # Errors
+/// `Config` when it cannot be read.
+pub fn look(
+    place: &LockPlace,
+    only_living: bool,
+    settings: LockSettings,
+) -> Result<Option<Failure>> {
+    let held = Held::open(place, settings)?;
+    let content = match &held {
+        Held::File(path) => match fs::read(path) {
+            Ok(content) => Some(String::from_utf8_lossy(&content).into_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(Failure::Config(format!(
+                    "--lock {}: {error}",
+                    path.display()
+                )));
+            }
+        },
+        Held::Consul(consul) => consul.holder().map_err(Failure::Config)?,
+    };
+    let is_living = |content: &String| {
+        LockOwner::from_text(content).is_some_and(|owner| owner.liveness() == Liveness::Running)
+    };
+    Ok(content
+        .filter(|content| !only_living || is_living(content))
+        .map(|content| held.refusal(place, &content)))
+}
+
 impl OperatorLock {
     /// [`take_as`](Self::take_as) this process, with the usual settings.
     ///
@@ -152,30 +213,16 @@ impl OperatorLock {
         settings: LockSettings,
     ) -> Result<Self> {
         let place = place.into();
-        let held = match &place {
-            LockPlace::File(path) => {
-                Held::File(std::path::absolute(path).map_err(|error| {
-                    Failure::Config(format!("--lock {}: {error}", path.display()))
-                })?)
-            }
-            LockPlace::Consul { url, key } => {
-                Held::Consul(ConsulKey::new(url, key, settings).map_err(Failure::Config)?)
-            }
-        };
+        let held = Held::open(&place, settings)?;
         if ignore {
             return Ok(Self { held, owner: None });
         }
-        match &held {
+        let taken = match &held {
             Held::File(path) => create_file(path, &owner)?,
-            Held::Consul(consul) => match consul.take(&owner) {
-                Ok(Taken::Ours) => {}
-                Ok(Taken::Held(content)) => {
-                    let remove = format!("curl -X DELETE {}", quoted(&consul.shown()));
-                    let key = place.to_string();
-                    return Err(Failure::Locked(described(&key, &content, &remove)));
-                }
-                Err(why) => return Err(Failure::Config(why)),
-            },
+            Held::Consul(consul) => consul.take(&owner).map_err(Failure::Config)?,
+        };
+        if let Taken::Held(content) = taken {
+            return Err(held.refusal(&place, &content));
         }
         Ok(Self {
             held,
@@ -220,19 +267,15 @@ impl OperatorLock {
 }
 
 /// Makes the lock file, if there is none, with its content.
-fn create_file(path: &Path, owner: &LockOwner) -> Result<()> {
+fn create_file(path: &Path, owner: &LockOwner) -> Result<Taken> {
     let fail =
         |error: std::io::Error| Failure::Config(format!("--lock {}: {error}", path.display()));
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let content = fs::read(path).unwrap_or_default();
-            let remove = format!("rm {}", quoted(&path.display().to_string()));
-            return Err(Failure::Locked(described(
-                &path.display().to_string(),
-                &String::from_utf8_lossy(&content),
-                &remove,
-            )));
+            let content = String::from_utf8_lossy(&content).into_owned();
+            return Ok(Taken::Held(content));
         }
         Err(error) => return Err(fail(error)),
     };
@@ -242,7 +285,8 @@ fn create_file(path: &Path, owner: &LockOwner) -> Result<()> {
             // A lock that nobody holds would stop all further runs.
             let _ = fs::remove_file(path);
             fail(error)
-        })
+        })?;
+    Ok(Taken::Ours)
 }
 
 fn remove_file(path: &Path, owner: Option<&LockOwner>) -> std::io::Result<Released> {

@@ -21,9 +21,10 @@ use crate::config::targets::StorageTargets;
 use crate::config::{Config, TargetKind, duration};
 use crate::failure::{Failure, Result};
 use crate::journal::{Entry, Journal, Records, RunRecord};
+use crate::lock::{self, LockPlace, LockSettings};
 use crate::objects::Objects;
 use crate::observer::{Level, Observer, Observers, RunState};
-use crate::plan::{self, Facts, Options, Plan};
+use crate::plan::{self, Facts, Mode, Options, Plan, StepName};
 use crate::step::staging::Limits;
 use crate::step::{self, RunContext};
 use crate::target::{self, Target};
@@ -104,21 +105,33 @@ impl Request {
     }
 
     /// Says what is odd in the configuration, and what has no effect.
-    fn say_notes(&mut self) {
+    fn say_notes(&mut self, plan: &Plan) {
         for warning in &self.config.warnings {
             self.observers
                 .message(Level::Warn, &format!("configuration: {warning}"));
         }
+        let mut in_stream_mode = self.config.ignored_in_stream_mode.clone();
+        if self.config.mode() == Mode::Stream && self.enrichments.to_json().is_some() {
+            in_stream_mode.push("--enrichments");
+        }
         for (what, keys) in [
-            (
-                "ignored in Stream Enrich mode",
-                &self.config.ignored_in_stream_mode,
-            ),
+            ("ignored in Stream Enrich mode", &in_stream_mode),
             ("ignored EMR settings", &self.config.ignored_emr),
         ] {
             if !keys.is_empty() {
                 self.observers
                     .message(Level::Info, &format!("{what}: {}", keys.join(", ")));
+            }
+        }
+        let is_emr = self.config.camonica.target == TargetKind::Emr;
+        if plan.runs(StepName::RdbLoad) && !is_emr {
+            for target in &self.storage.enriched_events {
+                let text = format!(
+                    "storage target '{}' ({}): loading is not available yet, so nothing is loaded into it; --skip rdb_load,archive_shredded keeps the events where a loader finds them",
+                    target.name,
+                    target.file.display()
+                );
+                self.observers.message(Level::Warn, &text);
             }
         }
     }
@@ -147,7 +160,7 @@ pub fn run(mut request: Request) -> Result<()> {
     let objects = request.objects()?;
     let records = Records::new(objects.clone(), &request.config.log);
     let locks = Locks::take(&request, &objects)?;
-    request.say_notes();
+    request.say_notes(&plan);
     let (run_id, etl_tstamp_ms) = match begin(&mut request, &plan, &objects, &records) {
         Ok(begun) => begun,
         Err(failure) => {
@@ -184,8 +197,20 @@ pub fn run(mut request: Request) -> Result<()> {
             "{place}: the journal that was just begun cannot be read"
         )));
     };
-    execute(request, record, &records, journal, objects, target, &locks)?;
+    let command = request.resume_command.clone();
+    execute(request, record, &records, journal, objects, target, &locks)
+        .map_err(|failure| with_way_on(failure, &command))?;
     locks.release()
+}
+
+/// What ends a run between its steps, such as a journal that cannot be written, tells how to go on, too.
+fn with_way_on(failure: Failure, command: &str) -> Failure {
+    match failure {
+        Failure::Config(text) => {
+            Failure::Config(format!("{text}\nTo go on from there:\n  {command}"))
+        }
+        other => other,
+    }
 }
 
 /// Checks that a run can begin; its id and its instant.
@@ -246,7 +271,13 @@ pub fn resume(mut request: Request) -> Result<()> {
     let target = target::open(&request.config)?;
     let objects = request.objects()?;
     let records = Records::new(objects.clone(), &request.config.log);
-    // the lock of the run that died is still there; it ends with the run
+    // the lock of the run that died is still there; it ends with the run, unless it became that of a run which is at work
+    let place = LockPlace::from_options(request.lock.as_deref(), request.consul.as_deref());
+    if let Some(place) = place
+        && let Some(held) = lock::look(&place, true, LockSettings::default())?
+    {
+        return Err(held);
+    }
     request.ignore_lock = true;
     let locks = Locks::take(&request, &objects)?;
     records.tidy()?;
@@ -267,7 +298,7 @@ pub fn resume(mut request: Request) -> Result<()> {
     let plan = record.plan();
     checks::archives_are_set(&request.config, &plan)?;
     checks::deduplication_is_there(&request.storage, &plan)?;
-    request.say_notes();
+    request.say_notes(&plan);
     let step = record
         .left()
         .first()
@@ -277,7 +308,9 @@ pub fn resume(mut request: Request) -> Result<()> {
     let mut journal = records.open(&record.run_id)?;
     journal.append(&Entry::RunResumed { at: now() })?;
     request.limits = record.limits;
-    execute(request, record, &records, journal, objects, target, &locks)?;
+    let command = request.resume_command.clone();
+    execute(request, record, &records, journal, objects, target, &locks)
+        .map_err(|failure| with_way_on(failure, &command))?;
     locks.release()
 }
 

@@ -142,14 +142,21 @@ fn stage(context: &RunContext) -> Result<StepOutcome, String> {
     let Some(raw) = &context.config.raw else {
         return Err("there are no raw logs in Stream Enrich mode".into());
     };
-    let moved = staging::run(
+    let (moved, names) = staging::stage(
         &context.objects,
         &raw.inputs,
         &raw.processing,
         &context.config.format,
         context.limits,
     )?;
-    Ok(staged(moved, &raw.processing))
+    let mut outcome = staged(moved, &raw.processing);
+    // such names are staged and archived, as by the reference; nobody should have to find out from missing events
+    if let Some((count, example)) = enrich::passed_over(&names) {
+        outcome.summary.push_str(&format!(
+            "\n{count} of them are not read by enrich, such as {example}: names that begin with _ or . are passed over, as by Hadoop"
+        ));
+    }
+    Ok(outcome)
 }
 
 fn stage_stream(context: &RunContext) -> Result<StepOutcome, String> {

@@ -129,6 +129,10 @@ fn mistakes_on_the_command_line_are_exit_code_1() {
             ],
             "error: unexpected argument 'enrich'",
         ),
+        (
+            &["run", "-c", &config, "--re", &resolver],
+            "ambiguous option: --re (--resolver or --resume-from)\n",
+        ),
     ] {
         let (code, out, err) = run(arguments);
         assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}: {err}");
@@ -142,7 +146,10 @@ fn mistakes_on_the_command_line_are_exit_code_1() {
         "{out}"
     );
     assert_eq!(run(&["--help"]).0, 0);
-    assert_eq!(run(&["--version"]).0, 0);
+    let version = concat!("camonica ", env!("CARGO_PKG_VERSION"), "\n");
+    for option in ["--version", "-v", "-V"] {
+        assert_eq!(run(&[option]), (0, version.to_owned(), String::new()));
+    }
     assert_eq!(pipeline.files("log"), BTreeSet::new(), "nothing was begun");
 }
 
@@ -269,7 +276,10 @@ fn a_held_lock_is_exit_code_17_and_a_failed_run_keeps_it() {
     // a step that fails: a damaged log
     let damaged = pipeline.path("in").join("E2CAMONICA.2018-07-24-09.cut.gz");
     fs::write(&damaged, [0x1f, 0x8b, 8, 0]).unwrap();
-    let (code, out, err) = pipeline.answer("run", &["--run-id", RUN, "--lock", &lock]);
+    let (code, out, err) = pipeline.answer(
+        "run",
+        &["--run-id", RUN, "--lock", &lock, "--timeout", "1h"],
+    );
     assert_eq!(code, 1, "{out}");
     let staged = pipeline.text("processing/E2CAMONICA.2018-07-24-09.cut.gz");
     for text in [
@@ -286,8 +296,46 @@ fn a_held_lock_is_exit_code_17_and_a_failed_run_keeps_it() {
     ] {
         assert!(err.contains(&text), "{text}\n{err}");
     }
+    // the last line of the log and that of the error are the command, and nothing else
+    let command = format!(
+        "camonica resume --config {} --resolver {} --lock {lock} --timeout 1h",
+        pipeline.text("config.yml"),
+        pipeline.text("resolver.json")
+    );
+    for text in [&out, &err] {
+        let last = text.trim_end().lines().last().unwrap_or_default();
+        assert_eq!(last.trim_start(), command, "{text}");
+    }
     assert!(pipeline.path("lock").exists(), "somebody must look first");
     assert_eq!(pipeline.answer("run", &["--lock", &lock]).0, 17);
+    let (code, out, _) = pipeline.answer("plan", &["--lock", &lock]);
+    assert_eq!(code, 17, "a plan answers what a run would: {out}");
+    assert!(out.contains("Lock already held at "), "{out}");
+    // the lock became that of another run, which is at work: it is not this one's to remove
+    let ours = fs::read(&lock).unwrap();
+    let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+    let owner = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+    let start = owner[owner.rfind(')').unwrap() + 1..]
+        .split_whitespace()
+        .nth(19)
+        .unwrap()
+        .to_owned();
+    let text: String = String::from_utf8_lossy(&ours)
+        .lines()
+        .enumerate()
+        .map(|(index, line)| match line {
+            _ if index == 0 => format!("{}\n", other.id()),
+            line if line.starts_with("start ") => format!("start {start}\n"),
+            line => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(&lock, text).unwrap();
+    let (code, out, _) = pipeline.answer("resume", &["--lock", &lock]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(code, 17, "{out}");
+    assert!(out.contains("That process is at work."), "{out}");
+    fs::write(&lock, ours).unwrap();
     let (code, out, _) = pipeline.answer("run", &[]);
     assert_eq!(code, 4, "{out}");
     // the operator puts the whole file in its place and goes on
@@ -335,11 +383,13 @@ fn another_runner_at_work_is_exit_code_17() {
             "the run does not start"
         );
     }
-    for command in ["run", "resume"] {
+    for command in ["run", "resume", "plan"] {
         let (code, out, _) = pipeline.answer(command, &[]);
         assert_eq!(code, 17, "{out}");
         assert!(
-            out.starts_with("Lock already held at ") && out.contains("(another runner is at work)"),
+            (command == "plan" || out.starts_with("Lock already held at "))
+                && out.contains("Lock already held at ")
+                && out.contains("(another runner is at work)"),
             "{out}"
         );
     }

@@ -67,6 +67,66 @@ fn stream_enrich_mode_from_the_middle() {
     );
 }
 
+/// The pattern is `.*.gz`, whose second dot is any character: what it takes is seen, staged and shredded alike.
+#[test]
+fn every_name_that_the_pattern_takes_is_shredded() {
+    let (made, lines) = enriched(20_000);
+    let pipeline = Pipeline::stream();
+    pipeline.write("loader/2018-07-24-1-2-gz", &lines);
+    pipeline.write("loader/raw.lzo", b"not ours");
+    pipeline.good("run", &["--run-id", RUN]);
+    let atomic = format!("archive/shredded/run={RUN}/atomic-events");
+    assert_eq!(pipeline.lines(&atomic) as u64, made.events);
+    assert_eq!(pipeline.files("loader"), ["raw.lzo".to_owned()].into());
+}
+
+#[test]
+fn enrichments_are_named_among_what_is_ignored() {
+    let (_, lines) = enriched(20_000);
+    let pipeline = Pipeline::stream();
+    pipeline.write("loader/a.gz", &gzip(&lines));
+    fs::create_dir(pipeline.path("enrichments")).unwrap();
+    let out = pipeline.good("run", &["-n", &pipeline.text("enrichments")]);
+    assert!(
+        out.contains("aws.s3.buckets.enriched.bad, collectors, --enrichments\n"),
+        "{out}"
+    );
+}
+
+/// The reference's copy to HDFS takes `.*part-.*`.
+#[test]
+fn only_part_files_of_a_run_folder_are_shredded() {
+    let (made, lines) = enriched(20_000);
+    let pipeline = Pipeline::batch();
+    let folder = "enriched/good/run=2018-07-23-00-00-00";
+    pipeline.write(&format!("{folder}/part-00000"), &lines);
+    pipeline.write(&format!("{folder}/notes.txt"), b"by hand\n");
+    pipeline.write(&format!("{folder}/_SUCCESS"), b"");
+    pipeline.good("run", &["--resume-from", "shred", "--run-id", RUN]);
+    let atomic = format!("archive/shredded/run={RUN}/atomic-events");
+    assert_eq!(pipeline.lines(&atomic) as u64, made.events);
+    assert_eq!(pipeline.lines(&format!("shredded/bad/run={RUN}")), 0);
+    assert!(
+        pipeline
+            .path("archive/enriched/run=2018-07-23-00-00-00/notes.txt")
+            .exists()
+    );
+
+    let pipeline = Pipeline::batch();
+    pipeline.write(&format!("{folder}/events.tsv"), &lines);
+    let (code, _, err) = pipeline.answer("run", &["--resume-from", "shred"]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("events.tsv: name it so, or move it elsewhere"),
+        "{err}"
+    );
+    assert!(pipeline.path(&format!("{folder}/events.tsv")).exists());
+    // nothing but a marker: all events were bad
+    let pipeline = Pipeline::batch();
+    pipeline.write(&format!("{folder}/_SUCCESS"), b"");
+    pipeline.good("run", &["--resume-from", "shred"]);
+}
+
 #[test]
 fn objects_that_are_too_young_wait() {
     let (_, lines) = enriched(20_000);

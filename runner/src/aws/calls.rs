@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn tries_end_with_the_time() {
-        let calls = quick(60);
+        let calls = quick(600);
         let begun = Instant::now();
         let last = engine::store::runtime::wait(async move {
             calls
@@ -257,7 +257,7 @@ mod tests {
         })
         .unwrap();
         assert!(last.tries > 3, "{}", last.tries);
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

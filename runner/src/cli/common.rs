@@ -190,6 +190,13 @@ pub(super) fn resume_command(options: &[(&str, Option<&String>)]) -> String {
     command
 }
 
+/// Adds `--timeout` to a command to go on: what an operator limits once shall stay limited.
+pub(super) fn with_timeout(command: &mut String, timeout: Option<&str>) {
+    if let Some(time) = timeout {
+        command.push_str(&format!(" --timeout {}", quoted(time)));
+    }
+}
+
 /// The text of a resolver configuration.
 pub(super) fn read_resolver(path: &str) -> Result<String> {
     if !Path::new(path).is_file() {
@@ -250,5 +257,9 @@ mod tests {
             Some(Duration::from_secs(7200))
         );
         assert!(timeout(Some("0")).is_err() && timeout(Some("soon")).is_err());
+        let mut command = resume_command(&[("--config", Some(&"my c.yml".to_owned()))]);
+        with_timeout(&mut command, None);
+        with_timeout(&mut command, Some("2h"));
+        assert_eq!(command, "camonica resume --config 'my c.yml' --timeout 2h");
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::common::{Documents, LockArguments, timeout};
+use super::common::{Documents, LockArguments, timeout, with_timeout};
 use crate::failure::Result;
 use crate::run;
 
@@ -23,6 +23,7 @@ pub(super) struct Arguments {
 pub(super) fn execute(arguments: Arguments) -> Result<()> {
     let timeout = timeout(arguments.timeout.as_deref())?;
     let mut request = arguments.documents.read(&arguments.lock)?;
+    with_timeout(&mut request.resume_command, arguments.timeout.as_deref());
     request.timeout = timeout;
     request.take_over = arguments.take_over;
     run::resume(request)

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::common::{Documents, LockArguments, StepArguments, timeout};
+use super::common::{Documents, LockArguments, StepArguments, timeout, with_timeout};
 use crate::failure::Result;
 use crate::run;
 
@@ -38,6 +38,7 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         timeout(arguments.timeout.as_deref())?,
     );
     let mut request = arguments.documents.read(&arguments.lock)?;
+    with_timeout(&mut request.resume_command, arguments.timeout.as_deref());
     request.options = arguments.steps.options();
     request.limits = limits;
     request.timeout = timeout;

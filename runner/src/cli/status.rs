@@ -4,7 +4,8 @@ use clap::Args;
 
 use super::common::resume_command;
 use crate::config::Config;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::lock::{self, LockPlace, LockSettings};
 use crate::status;
 
 #[derive(Debug, Args)]
@@ -44,6 +45,16 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         ("--lock", arguments.lock.as_ref()),
         ("--consul", arguments.consul.as_ref()),
     ]);
-    super::say(&status::status(&config, arguments.runs, &command)?);
+    let place = LockPlace::from_options(arguments.lock.as_deref(), arguments.consul.as_deref());
+    let mut text = status::status(&config, arguments.runs, &command)?;
+    if let Some(place) = place {
+        text.push_str(&match lock::look(&place, false, LockSettings::default())? {
+            Some(Failure::Locked(held)) => {
+                format!("\nlock     held: {}", held.replace('\n', "\n         "))
+            }
+            _ => format!("\nlock     free: {place}"),
+        });
+    }
+    super::say(&text);
     Ok(())
 }

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+/// Longest expression that is read, in bytes.
+const LONGEST_EXPRESSION: usize = 2000;
+
 /// A text whose templates are filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filled {
@@ -12,10 +15,12 @@ pub struct Filled {
     pub text: String,
     /// Variables that are not set and have no default, by the line of the result that asks for them (1 is the first).
     pub unset: BTreeMap<usize, String>,
+    /// Those among them that stand inside of a longer value, which lacks a part now; comments are spared.
+    pub holes: Vec<(usize, String)>,
 }
 
-/// Replaces `<%= ENV['X'] %>`, `ENV["X"]`, `ENV.fetch('X')`, `ENV.fetch('X', 'default')` and `ENV['X'] || 'default'`,
-/// drops `<%# comments %>`, and turns `<%%` into `<%` and `%%>` into `%>`. An unset variable is the empty text.
+/// Replaces `<%= ENV['X'] %>`, `ENV["X"]`, `ENV.fetch('X')`, `ENV.fetch('X', 'default')` and `ENV['X'] || 'default'`, where
+/// `||` may stand several times; drops `<%# comments %>`, and turns `<%%` into `<%` and `%%>` into `%>`. An unset variable is the empty text.
 ///
 /// # Errors
 /// For each tag that is not one of these, or that fetches an unset variable without default: its line and its code.
@@ -25,7 +30,7 @@ pub fn substitute(
 ) -> Result<Filled, Vec<String>> {
     let mut filled = Filled {
         text: String::with_capacity(text.len()),
-        unset: BTreeMap::new(),
+        ..Filled::default()
     };
     let mut mistakes = Vec::new();
     let mut rest = text;
@@ -60,6 +65,9 @@ pub fn substitute(
                     filled.text.push_str(&value);
                 }
                 Some(Ok(Value { name, .. })) => {
+                    if is_inside(&filled.text, rest) {
+                        filled.holes.push((out_line, name.clone()));
+                    }
                     filled.unset.insert(out_line, name);
                 }
                 Some(Err(mistake)) => mistakes.push(format!("line {line}: {mistake}")),
@@ -78,6 +86,15 @@ pub fn substitute(
     }
 }
 
+/// Whether a value goes on directly before or behind a place, and the line is no comment there.
+fn is_inside(before: &str, behind: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let is_comment = line.trim_start().starts_with('#') || line.contains(" #");
+    let is_value =
+        |c: Option<char>| c.is_some_and(|c| !c.is_whitespace() && !"'\"[]{},".contains(c));
+    !is_comment && (is_value(line.chars().last()) || is_value(behind.chars().next()))
+}
+
 /// A variable and its value or default; no text when it has neither.
 struct Value {
     name: String,
@@ -89,6 +106,10 @@ fn evaluate(
     expression: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Result<Value, String>> {
+    // each `||` is a call
+    if expression.len() > LONGEST_EXPRESSION {
+        return None;
+    }
     if let Some(arguments) = expression
         .strip_prefix("ENV.fetch(")
         .and_then(|rest| rest.strip_suffix(')'))
@@ -111,15 +132,33 @@ fn evaluate(
     let rest = expression.strip_prefix("ENV[")?;
     let (name, rest) = quoted(rest.trim_start())?;
     let rest = rest.trim_start().strip_prefix(']')?.trim();
-    let default = match rest.strip_prefix("||") {
-        Some(default) => Some(whole_quoted(default.trim())?),
+    let otherwise = match rest.strip_prefix("||").map(str::trim) {
+        Some(text) if text.starts_with("ENV") => Some(evaluate(text, environment)?),
+        Some(text) => Some(Ok(Value {
+            name: String::new(),
+            text: Some(whole_quoted(text)?.to_owned()),
+        })),
         None if rest.is_empty() => None,
         None => return None,
     };
-    Some(Ok(Value {
-        name: name.to_owned(),
-        text: environment(name).or_else(|| default.map(str::to_owned)),
-    }))
+    match (environment(name), otherwise) {
+        (None, Some(Err(mistake))) => Some(Err(mistake)),
+        (
+            None,
+            Some(Ok(Value {
+                text: Some(text), ..
+            })),
+        )
+        | (Some(text), _) => Some(Ok(Value {
+            name: name.to_owned(),
+            text: Some(text),
+        })),
+        // the first one is what people set
+        (None, _) => Some(Ok(Value {
+            name: name.to_owned(),
+            text: None,
+        })),
+    }
 }
 
 /// A quoted text at the beginning, and what follows it.
@@ -168,6 +207,11 @@ mod tests {
             ("a: <%= ENV['SET'] || 'other' %>", "a: value"),
             ("a: <%= ENV.fetch( 'SET' , 'd' ) %>", "a: value"),
             ("a: '<%= ENV['SET'] %>'", "a: 'value'"),
+            ("a: <%= ENV['UNSET'] || ENV[\"SET\"] %>", "a: value"),
+            ("a: <%= ENV['UNSET'] || ENV['NONE'] || 'x' %>", "a: x"),
+            ("a: <%= ENV['UNSET'] || ENV.fetch('NONE', 'y') %>", "a: y"),
+            ("a: <%= ENV['UNSET'] || ENV['NONE'] %>", "a: "),
+            ("a: <%= ENV['SET'] || ENV.fetch('NONE') %>", "a: value"),
         ] {
             assert_eq!(run(template).as_deref(), Ok(expected), "{template}");
         }
@@ -178,6 +222,15 @@ mod tests {
         let filled = fill("a: <%= ENV['LINES'] %>\n<%# x\n y %>b: <%= ENV['UNSET'] %>\n").unwrap();
         assert_eq!(filled.text, "a: 1\n2\nb: \n");
         assert_eq!(filled.unset, BTreeMap::from([(3, "UNSET".to_owned())]));
+    }
+
+    #[test]
+    fn values_that_lack_a_part_are_known() {
+        let text = "a: s3://<%= ENV['UNSET'] %>\nb: <%= ENV['UNSET'] %>/x\n# c/<%= ENV['UNSET'] %>\nd: {e: '<%= ENV['UNSET'] %>', f: 1}\ng: <%= ENV['UNSET'] %> # x\nh: 1 # <%= ENV['UNSET'] %>\ni: [<%= ENV['UNSET'] %>]\nj: x<%= ENV['SET'] %>";
+        let holes = fill(text).unwrap().holes;
+        let lines: Vec<usize> = holes.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [1, 2]);
+        assert_eq!(holes[0].1, "UNSET");
     }
 
     #[test]
@@ -195,6 +248,14 @@ mod tests {
                 "line 2: `<%= `whoami`%>` is template code",
             ),
             ("<% if true %>", "line 1"),
+            (
+                "a: <%= ENV['UNSET'] || ENV.fetch('NONE') %>",
+                "line 1: environment variable NONE is not set",
+            ),
+            (
+                "a: <%= ENV['SET'] || rand %>",
+                "line 1: `<%= ENV['SET'] || rand%>` is template code",
+            ),
             ("a: <%= ENV['SET'", "without `%>`"),
             (
                 "\n\n<%= ENV.fetch('UNSET') %>",

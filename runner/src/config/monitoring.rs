@@ -28,8 +28,8 @@ pub struct SnowplowSettings {
     pub app_id: String,
     /// `protocol`, new in R108: `http` or `https`; `http` when it is absent.
     pub protocol: String,
-    /// `port`, new in R108; 80 when it is absent.
-    pub port: u16,
+    /// `port`, new in R108; absent: that of the protocol, or the one that `collector` names.
+    pub port: Option<u16>,
 }
 
 /// How events are sent.
@@ -102,13 +102,13 @@ impl SnowplowSettings {
         let protocol = reader.choice(&key("protocol"), &protocols, false, true);
         let port = reader.integer(&key("port"), 1, false);
         let port = match port.map(u16::try_from) {
-            None => 80,
-            Some(Ok(port)) => port,
+            None => None,
+            Some(Ok(port)) => Some(port),
             Some(Err(_)) => {
                 let line = reader.line(&key("port"));
                 let text = "expected a port of at most 65535";
                 reader.problem(Problem::new(key("port"), text).at(line));
-                80
+                None
             }
         };
         Some(Self {
@@ -144,12 +144,12 @@ mod tests {
         assert_eq!(problems, "");
         assert_eq!(settings.level, Level::Warn);
         let snowplow = settings.snowplow.unwrap();
-        assert_eq!((snowplow.protocol.as_str(), snowplow.port), ("http", 80));
+        assert_eq!((snowplow.protocol.as_str(), snowplow.port), ("http", None));
         let (settings, problems) = read(
             "monitoring:\n  tags: {}\n  snowplow: {method: post, app_id: a, collector: c, protocol: https, port: 443}\n",
         );
         assert_eq!(problems, "");
-        assert_eq!(settings.snowplow.unwrap().port, 443);
+        assert_eq!(settings.snowplow.unwrap().port, Some(443));
         for text in [
             "monitoring:",
             "monitoring: {snowplow: , tags: , logging: }",

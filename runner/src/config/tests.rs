@@ -252,3 +252,19 @@ fn the_loader_gets_the_whole_configuration_without_keys() {
     let (tree, _) = yaml::parse(&yaml).unwrap();
     assert!(tree.get("monitoring").is_some());
 }
+
+#[test]
+fn variables_that_are_not_set_inside_of_values_are_warnings() {
+    let config =
+        parse(&BATCH.replace("s3://acme-log", "s3://acme-log/<%= ENV['STAGE'] %>/x")).unwrap();
+    let warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["environment variable STAGE is not set: a part of the value is missing (line 9)"]
+    );
+    let text = mistakes(&BATCH.replace("s3://acme-log", "s3://<%= ENV['STAGE'] %>/x"));
+    assert!(
+        text.contains("aws.s3.buckets.log: ") && text.contains("variable STAGE is not set"),
+        "{text}"
+    );
+}

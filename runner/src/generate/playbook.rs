@@ -115,11 +115,7 @@ impl Draft<'_> {
                         .map(|id| format!("{}run={id}/", folder_uri(&config.enriched.good)))
                         .collect()
                 };
-                let files = if plan.mode == Mode::Stream {
-                    "*.gz"
-                } else {
-                    ""
-                };
+                let files = if plan.mode == Mode::Stream { "*gz" } else { "" };
                 let inputs: Vec<String> = folders
                     .iter()
                     .map(|folder| format!("{folder}{files}"))

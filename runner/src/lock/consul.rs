@@ -99,6 +99,14 @@ impl ConsulKey {
         })
     }
 
+    /// The content of the key if it is held; nothing is changed.
+    pub(super) fn holder(&self) -> Result<Option<String>, String> {
+        let entry = self.retry(&mut || self.read())?;
+        Ok(entry
+            .map(|entry| entry.value)
+            .filter(|value| !value.is_empty()))
+    }
+
     /// Deletes the key; with `owner` only if it is that one's.
     pub(super) fn release(&self, owner: Option<&LockOwner>) -> Result<Released, String> {
         let mut sent = false;

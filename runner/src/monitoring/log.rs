@@ -14,6 +14,9 @@ use super::times::{elapsed, local_micros};
 use crate::failure_summary;
 use crate::observer::{Level, Observer, RunState, RunView, StepState};
 
+/// What the error of a step says when its cluster failed to bootstrap as often as it was tried.
+pub const NOT_STARTED: &str = "The cluster could not be started: ";
+
 /// Errors that end a run, by the name that EmrEtlRunner gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FatalKind {
@@ -74,11 +77,12 @@ impl LogLines {
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Writes the error that ends a run; `causes` are further lines, indented.
-    pub fn fatal(&self, kind: FatalKind, message: &str, causes: &[&str]) {
+    /// Writes the error that ends a run; `causes` are further lines, indented, where the reference has its stack trace.
+    pub fn fatal(&self, kind: FatalKind, message: &str, causes: &[impl AsRef<str>]) {
         let indented: Vec<String> = causes
             .iter()
-            .map(|cause| format!("\n    {cause}"))
+            .flat_map(|cause| cause.as_ref().lines())
+            .map(|line| format!("\n    {line}"))
             .collect();
         self.write(
             Level::Fatal,
@@ -150,7 +154,15 @@ impl Observer for LogLines {
     fn run_finished(&mut self, run: &RunView) {
         match run.state {
             RunState::TerminatedWithErrors => {
-                self.fatal(FatalKind::Execution, &failure_summary::text(run), &[]);
+                let errors = run.steps.iter().filter_map(|step| step.error.as_deref());
+                let kind = if errors.clone().any(|error| error.contains(NOT_STARTED)) {
+                    FatalKind::BootstrapFailure
+                } else {
+                    FatalKind::Execution
+                };
+                // the command stands alone on the last line, so that it can be copied
+                let way_on = failure_summary::way_on(run);
+                self.fatal(kind, &failure_summary::states(run), &way_on);
             }
             _ => self.write(Level::Info, "Completed successfully"),
         }
@@ -273,6 +285,23 @@ mod tests {
         assert!(
             text.contains("FATAL -- : \n\nSnowplow::EmrEtlRunner::EmrExecutionError (Run 2018-07-24-10-15-30 failed"),
             "{text}"
+        );
+        assert!(
+            text.contains("elapsed time n/a [ - ]):\n    Step enrich failed: the object is cut\n"),
+            "{text}"
+        );
+        let last = text.trim_end().lines().last().unwrap();
+        assert_eq!(last.trim(), run.resume_command, "nothing but the command");
+        let mut run = run;
+        run.steps[1].error = Some(format!("EMR jobflow j-1 failed\n{NOT_STARTED}no capacity"));
+        let paper = Paper::default();
+        LogLines::new(Level::Fatal, paper.clone()).run_finished(&run);
+        assert!(
+            paper
+                .text()
+                .contains("EmrEtlRunner::BootstrapFailureError (Run 2018"),
+            "{}",
+            paper.text()
         );
     }
 }

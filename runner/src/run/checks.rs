@@ -86,13 +86,14 @@ pub(super) fn folders(
         let any = objects.any(location, &|_| true).map_err(Failure::Config)?;
         Ok(!any)
     };
-    let way_out = |folder: Option<&Location>| -> Result<String> {
+    let way_out = |folder: &Location, may_clean: bool| -> Result<String> {
         if !unfinished.is_empty() && !takes_over {
             return Ok(to_the_end(request));
         }
-        match folder {
-            Some(folder) => clean::hint(plan, objects, config, folder),
-            None => Ok(String::new()),
+        if may_clean {
+            clean::hint(plan, objects, config, folder)
+        } else {
+            Ok(clean::left(config, folder))
         }
     };
     let not_empty = |what: &str, folder: &Location, may_clean: bool| -> Result<()> {
@@ -101,7 +102,7 @@ pub(super) fn folders(
         }
         Err(Failure::Ongoing {
             reason: format!("Cannot safely add {what} step to jobflow, {folder} is not empty"),
-            hint: way_out(may_clean.then_some(folder))?,
+            hint: way_out(folder, may_clean)?,
         })
     };
     let is_any = || source::is_any(config, objects, now_ms()).map_err(Failure::Config);

@@ -80,6 +80,18 @@ pub(super) fn remove_leftovers(
     Ok(())
 }
 
+/// What a person can do about a folder that is not empty, when what lies there is whole.
+pub(super) fn left(config: &Config, place: &Location) -> String {
+    let is_processing = |raw: &crate::config::RawBuckets| raw.processing.is_same_place(place);
+    if config.raw.as_ref().is_some_and(is_processing) {
+        "Logs lie there that a run has staged and not archived. Look at them; --skip staging enriches them.".into()
+    } else if config.enriched.good.is_same_place(place) {
+        "Events lie there that a run has not archived. Look at them; --resume-from shred shreds them, --resume-from archive_enriched takes them away if that was done.".into()
+    } else {
+        "Events lie there that a run has not archived. Look at them; --resume-from rdb_load loads them, --resume-from archive_shredded takes them away if that was done.".into()
+    }
+}
+
 /// What a person can do about a folder that is not empty, when a dead run is the reason.
 ///
 /// # Errors
@@ -92,7 +104,7 @@ pub(super) fn hint(
 ) -> Result<String> {
     let dead = leftovers(objects, place)?;
     let Some(folder) = dead.first() else {
-        return Ok(String::new());
+        return Ok(left(config, place));
     };
     let may_clean = places(config, plan)
         .into_iter()

@@ -3,10 +3,10 @@
 use engine::job::options::now_ms;
 use engine::store::Location;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::journal::camonica_folder;
 use crate::lock::owner::{Liveness, parse_iso};
-use crate::lock::{LiveLock, LockOwner, LockPlace, LockSettings, OperatorLock};
+use crate::lock::{self, LiveLock, LockOwner, LockPlace, LockSettings, OperatorLock};
 use crate::objects::Objects;
 use crate::run::Request;
 
@@ -53,6 +53,26 @@ impl Locks {
     pub(super) fn release(self) -> Result<()> {
         self.operator.map_or(Ok(()), OperatorLock::release)
     }
+}
+
+/// What a run would answer because of a lock that is held now. Takes none.
+///
+/// # Errors
+/// `Config` when a lock cannot be looked at.
+pub(super) fn held(request: &Request, objects: &Objects) -> Result<Option<Failure>> {
+    let place = LockPlace::from_options(request.lock.as_deref(), request.consul.as_deref());
+    if let Some(place) = place
+        && let Some(held) = lock::look(&place, false, LockSettings::default())?
+    {
+        return Ok(Some(held));
+    }
+    let log = &request.config.log;
+    Ok(at_work(log, objects).map(|who| {
+        Failure::Locked(format!(
+            "{}\n{who}\n(another runner is at work)",
+            camonica_folder(log)
+        ))
+    }))
 }
 
 /// Who is at work on a log folder, by what a living runner has written there. Takes no lock.

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Result};
 use crate::journal::Records;
 use crate::objects::{ObjectEntry, Objects};
 use crate::plan::{ArchiveMode, Plan, StepName};
-use crate::run::{Request, checks};
+use crate::run::{Request, checks, locks};
 use crate::step::source;
 use crate::step::staging::Limits;
 
@@ -28,7 +28,10 @@ pub fn preview(request: &Request) -> Result<(String, Option<Failure>)> {
     let objects = request.objects()?;
     let records = Records::new(objects.clone(), &request.config.log);
     let unfinished = records.unfinished()?;
-    let answer = checks::folders(request, &plan, &objects, &unfinished).err();
+    let answer = match locks::held(request, &objects)? {
+        Some(held) => Some(held),
+        None => checks::folders(request, &plan, &objects, &unfinished).err(),
+    };
     let config = &request.config;
     let mut lines = vec![
         format!("mode    {}", plan.mode.name()),

@@ -48,8 +48,8 @@ mod tests {
     #[test]
     fn the_step_is_told_when_the_time_is_over() {
         let cancel = Arc::new(AtomicBool::new(false));
-        let timer = Timer::start(Some(Duration::from_millis(20)), Arc::clone(&cancel));
         let started = Instant::now();
+        let timer = Timer::start(Some(Duration::from_millis(20)), Arc::clone(&cancel));
         while !cancel.load(Ordering::SeqCst) {
             assert!(started.elapsed() < Duration::from_secs(10));
             thread::sleep(Duration::from_millis(1));

@@ -33,7 +33,7 @@ pub(super) fn add(observers: &mut Observers, config: &Config, objects: &Objects)
     };
     let settings = TrackerSettings {
         protocol: Some(snowplow.protocol.clone()),
-        port: Some(snowplow.port),
+        port: snowplow.port,
         tags: monitoring.tags.clone(),
         log_level: monitoring.level.name().to_owned(),
         ..TrackerSettings::new(method, &snowplow.collector, &snowplow.app_id)

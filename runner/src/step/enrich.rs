@@ -51,22 +51,21 @@ pub fn job(context: &RunContext) -> Result<EnrichJob, String> {
     })
 }
 
-/// Globs that name all objects below `folder` whose names match `name`, `*` or `*.gz`. One glob reads its own level and, of
-/// folders that it matches, the next one; objects that a collector put deeper would otherwise be archived without having
-/// been read.
+/// Globs that name all objects below `folder` whose names match `name`: `*`, `*gz`, `*part-*`. One glob reads its own level and,
+/// of folders that it matches, the next one; objects that a collector put deeper would otherwise be archived without
+/// having been read.
 ///
 /// # Errors
 /// When the folder cannot be listed.
 pub fn globs(objects: &Objects, folder: &Location, name: &str) -> Result<String, String> {
-    let ending = name.trim_start_matches('*');
     let mut depths = BTreeSet::new();
     objects.each(folder, &mut |entry| {
-        if entry.relative.ends_with(ending) {
+        if is_named(&entry.relative, name) {
             depths.insert(entry.relative.matches('/').count());
         }
         true
     })?;
-    if ending.is_empty() {
+    if name == "*" {
         // `*` matches folders too, and reads the level below them
         let deepest = depths.last().copied().unwrap_or(0);
         depths = (0..deepest.max(1)).collect();
@@ -80,11 +79,53 @@ pub fn globs(objects: &Objects, folder: &Location, name: &str) -> Result<String,
     Ok(levels.join(","))
 }
 
+/// How many of the keys that lie together in a folder [`globs`] of `*` do not read, since Hadoop takes their names for hidden
+/// ones; and the first of them.
+pub fn passed_over(names: &[String]) -> Option<(usize, &str)> {
+    let is_hidden = |name: &str| name.starts_with(['_', '.']);
+    let depth = |name: &str| name.matches('/').count();
+    let deepest = names.iter().map(|name| depth(name)).max()?;
+    let mut hidden = names.iter().filter(|name| {
+        let mut parts = name.rsplit('/');
+        let last = parts.next().unwrap_or_default();
+        // the deepest ones are read by way of their folder only
+        let by_folder = depth(name) == deepest && parts.next().is_some_and(is_hidden);
+        (is_hidden(last) && !last.ends_with(".index")) || by_folder
+    });
+    let first = hidden.next()?;
+    Some((1 + hidden.count(), first))
+}
+
+/// Whether the last part of a relative key matches `name`, which has asterisks at its ends only.
+pub fn is_named(relative: &str, name: &str) -> bool {
+    let last = relative.rsplit('/').next().unwrap_or_default();
+    let core = name.trim_matches('*');
+    match name.strip_suffix('*') {
+        Some(_) => last.contains(core),
+        None => last.ends_with(core),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn names_that_hadoop_hides_are_counted() {
+        for (names, expected) in [
+            (&["a.gz", "x/b.gz"][..], None),
+            (&[], None),
+            (&["_a.gz", "b.gz", "x/.c"], Some((2, "_a.gz"))),
+            (&["_logs/a.gz", "_logs/b.gz"], Some((2, "_logs/a.gz"))),
+            // a glob of its own reads this level
+            (&["_logs/a.gz", "x/y/b.gz"], None),
+        ] {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(passed_over(&names), expected, "{names:?}");
+        }
+    }
 
     #[test]
     fn globs_reach_every_level() {
@@ -109,5 +150,7 @@ mod tests {
         fs::write(base.path().join("x/y/a.gz"), "").unwrap();
         assert_eq!(found("*"), "*,*/*");
         assert_eq!(found("*.gz"), "*.gz,*/*.gz,*/*/*.gz");
+        fs::write(base.path().join("x/part-1"), "").unwrap();
+        assert_eq!(found("*part-*"), "*/*part-*");
     }
 }

@@ -7,9 +7,10 @@ use crate::objects::{ObjectEntry, Objects};
 use crate::plan::Mode;
 use crate::step::staging;
 
-/// Whether an object of the S3 Loader holds enriched events: `.*.gz`, and so neither `.lzo` nor `.index`.
+/// Whether an object of the S3 Loader holds enriched events: `.*.gz`, and so neither `.lzo` nor `.index`. The first dot and what
+/// it stands for may be the folder before the name; the second one is any character, as in the reference.
 fn is_stream_log(key: &str) -> bool {
-    key.ends_with(".gz")
+    key.ends_with("gz") && !key.contains('\n')
 }
 
 /// What a run can stage.
@@ -152,6 +153,8 @@ mod tests {
         for (key, expected) in [
             ("a.gz", true),
             ("x/y.gz", true),
+            ("x/gz", true),
+            ("x-gz", true),
             ("a.lzo", false),
             ("a.lzo.index", false),
         ] {

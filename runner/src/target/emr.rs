@@ -40,6 +40,7 @@ use crate::backoff::Backoff;
 use crate::config::TargetKind;
 use crate::config::emr::EmrSettings;
 use crate::config::targets::StorageTargets;
+use crate::monitoring::log::NOT_STARTED;
 use crate::plan::StepName;
 use crate::step::{self, RunContext, StepOutcome, committed_before, shred};
 
@@ -288,10 +289,7 @@ impl Emr {
                     self.note_end(context, &watched.cluster)?;
                     if tries_left == 0 {
                         let text = failure_text(&watched.cluster, &watched.steps);
-                        return Err(format!(
-                            "{text}\nThe cluster could not be started: {}",
-                            watched.cluster.message
-                        ));
+                        return Err(format!("{text}\n{NOT_STARTED}{}", watched.cluster.message));
                     }
                     let longest = context
                         .config

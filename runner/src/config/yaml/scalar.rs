@@ -19,7 +19,7 @@ pub enum Meaning<'s> {
     Integer(i64),
     /// Another number.
     Float(f64),
-    /// A day, such as `2018-07-24`.
+    /// A day or an instant, such as `2018-07-24` or `2018-07-24 10:15:30`.
     Date,
     /// A symbol of Ruby, such as `:get`.
     Symbol(&'s str),
@@ -88,7 +88,7 @@ impl Scalar {
         if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
             return Meaning::Text(text);
         }
-        if is_date(text) {
+        if is_date(text) || is_time(text) {
             return Meaning::Date;
         }
         integer(text)
@@ -98,22 +98,22 @@ impl Scalar {
     }
 }
 
-/// `12`, `1_000`, `010` (eight), `0x1F`, `0b11`, `1:30` (base 60).
+/// `12`, `1_000`, `010` (eight), `0x1F`, `0b11`, `1:30` (base 60, whatever stands before the colon).
 fn integer(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
+    if digits.contains(':') {
+        return sexagesimal(negative, digits);
+    }
     let (radix, digits) = match digits.as_bytes() {
         [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
         [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
         [b'0', _, ..] => (8, &digits[1..]),
         _ => (10, digits),
     };
-    if radix == 10 && digits.contains(':') {
-        return sexagesimal(negative, digits);
-    }
     let bare: String = digits.chars().filter(|c| !"_,".contains(*c)).collect();
     if bare.is_empty() || digits.starts_with(['_', ',']) && radix == 10 {
         return None;
@@ -139,10 +139,24 @@ fn sexagesimal(negative: bool, digits: &str) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// `0.015`, `5.9`, `.5`, `1_000.5`, `1.0e+3`; a point is needed.
+/// `0.015`, `5.9`, `.5`, `1_000.5`, `1.0e+3` (an exponent has its sign), `1:30.5` (base 60); a point is needed, except for a
+/// whole number that is too long for [`integer`].
 fn float(text: &str) -> Option<f64> {
     let bare: String = text.chars().filter(|c| !"_,".contains(*c)).collect();
     let unsigned = bare.trim_start_matches(['+', '-']);
+    if let Some((whole, seconds)) = unsigned.rsplit_once(':') {
+        let fraction = seconds.split_once('.').filter(|(seconds, fraction)| {
+            seconds.len() <= 2 && fraction.bytes().all(|b| b.is_ascii_digit())
+        });
+        let whole = sexagesimal(false, &format!("{whole}:{}", fraction?.0))?;
+        let digits = format!("{whole}.{}", fraction?.1);
+        let value: f64 = digits.parse().ok()?;
+        return Some(if bare.starts_with('-') { -value } else { value });
+    }
+    let is_long = unsigned.len() > 18 && !unsigned.starts_with('0');
+    if is_long && unsigned.bytes().all(|b| b.is_ascii_digit()) {
+        return bare.parse().ok();
+    }
     let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
         Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
         None => (unsigned, None),
@@ -153,8 +167,8 @@ fn float(text: &str) -> Option<f64> {
     let good = good
         && bare.len() - unsigned.len() <= 1
         && exponent.is_none_or(|text| {
-            let text = text.trim_start_matches(['+', '-']);
-            !text.is_empty() && digits(text)
+            text.strip_prefix(['+', '-'])
+                .is_some_and(|text| !text.is_empty() && digits(text))
         });
     if good { bare.parse().ok() } else { None }
 }
@@ -172,6 +186,40 @@ fn is_date(text: &str) -> bool {
         && month.is_some_and(|month| month <= 12)
         && day.is_some_and(|day| day <= 31)
         && parts.next().is_none()
+}
+
+/// A day and a time behind `T` or blanks: `2018-07-24T10:15:30.5Z`, `2018-07-24 10:15:30 +02:00`.
+fn is_time(text: &str) -> bool {
+    let Some(at) = text.find(['T', 't', ' ', '\t']) else {
+        return false;
+    };
+    let (day, rest) = text.split_at(at);
+    let rest = match rest.strip_prefix(['T', 't']) {
+        Some(rest) => rest,
+        None => rest.trim_start(),
+    };
+    let end = rest
+        .find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'))
+        .unwrap_or(rest.len());
+    let (time, zone) = rest.split_at(end);
+    let time = time.split_once('.').map_or(time, |(time, _)| time);
+    let parts: Vec<&str> = time.split(':').collect();
+    let is_number = |part: &str, least: usize| {
+        (least..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let zone = zone.trim_start();
+    let is_zone = zone.is_empty()
+        || zone == "Z"
+        || zone.strip_prefix(['+', '-']).is_some_and(|zone| {
+            let (hours, minutes) = zone.split_once(':').unwrap_or((zone, "00"));
+            is_number(hours, 1) && is_number(minutes, 2)
+        });
+    is_date(day)
+        && parts.len() == 3
+        && is_number(parts[0], 1)
+        && is_number(parts[1], 2)
+        && is_number(parts[2], 2)
+        && is_zone
 }
 
 #[cfg(test)]
@@ -201,7 +249,15 @@ mod tests {
             ("0b101", Integer(5)),
             ("1:30", Integer(90)),
             ("089", Text("089")),
-            ("99999999999999999999", Text("99999999999999999999")),
+            ("99999999999999999999", Float(1e20)),
+            ("-99999999999999999999", Float(-1e20)),
+            ("0:30", Integer(30)),
+            ("08:30", Integer(510)),
+            ("-1:00:00", Integer(-3600)),
+            ("1:30.5", Float(90.5)),
+            ("1:60", Text("1:60")),
+            ("1:30x", Text("1:30x")),
+            ("1:", Text("1:")),
             ("5.9", Float(5.9)),
             ("0.015", Float(0.015)),
             (".5", Float(0.5)),
@@ -209,12 +265,22 @@ mod tests {
             ("1.0e+3", Float(1000.0)),
             ("5.9.0", Text("5.9.0")),
             ("1e3", Text("1e3")),
+            ("1.0e3", Text("1.0e3")),
+            ("1.0e-1", Float(0.1)),
             (".", Text(".")),
             ("-", Text("-")),
             ("--1.0", Text("--1.0")),
             ("10.0.0.1", Text("10.0.0.1")),
             ("2018-07-24", Date),
             ("2018-17-24", Text("2018-17-24")),
+            ("2018-07-24 10:15:30", Date),
+            ("2018-07-24T1:15:30.25Z", Date),
+            ("2018-07-24 10:15:30 +02:00", Date),
+            ("2018-07-24 10:15", Text("2018-07-24 10:15")),
+            (
+                "2018-07-24 10:15:30 local",
+                Text("2018-07-24 10:15:30 local"),
+            ),
             (":get", Symbol("get")),
             (":", Text(":")),
             ("s3://a", Text("s3://a")),
