@@ -47,6 +47,10 @@ impl Workplace {
                 "{}",
             ),
             (
+                format!("{core}/javascript_script_config/jsonschema/1-0-0"),
+                "{}",
+            ),
+            (
                 format!("{core}.enrichments/api_request_enrichment_config/jsonschema/1-0-0"),
                 "{}",
             ),
@@ -212,5 +216,14 @@ pub(crate) fn currency(account: &str, key: &str) -> Value {
         "schema": "iglu:com.snowplowanalytics.snowplow/currency_conversion_config/jsonschema/1-0-0",
         "data": {"vendor": "com.snowplowanalytics.snowplow", "name": "currency_conversion_config", "enabled": true,
             "parameters": {"accountType": account, "apiKey": key, "baseCurrency": "EUR", "rateAt": "EOD_PRIOR"}},
+    })
+}
+
+/// A configuration of the JavaScript enrichment.
+pub(crate) fn javascript(script: &str) -> Value {
+    json!({
+        "schema": "iglu:com.snowplowanalytics.snowplow/javascript_script_config/jsonschema/1-0-0",
+        "data": {"vendor": "com.snowplowanalytics.snowplow", "name": "javascript_script_config", "enabled": true,
+            "parameters": {"script": URL_SAFE.encode(script)}},
     })
 }

@@ -9,7 +9,7 @@ use engine::event::Field;
 use serde_json::json;
 
 use crate::support::web::{Reply, WebService};
-use crate::{Workplace, api, column, currency, get, post};
+use crate::{Workplace, api, column, currency, get, javascript, post};
 
 const RATES: &str = r#"{"disclaimer":"","license":"","timestamp":0,"base":"USD","rates":{"USD":1,"EUR":0.7185,"GBP":0.62}}"#;
 
@@ -173,6 +173,39 @@ fn a_slow_service_does_not_hold_up_events_that_do_not_need_it() {
         "the event without a user waited for the API"
     );
     assert_eq!((ran.good.len(), ran.bad.len()), (401, 0));
+}
+
+/// The script puts something else into the address each time that it is run, so no answer that is there ever fits.
+#[test]
+fn events_whose_question_changes_all_the_time_are_enriched_too() {
+    let service =
+        WebService::start(|request| Reply::Body(200, json!({"record": request.path}).to_string()));
+    let workplace = Workplace::new();
+    let lines = (0..20).map(|user| get(&format!("uid=u{user}&aid=shop")));
+    workplace.input(
+        "a",
+        lines.chain([post(&[
+            json!({"e": "pv", "p": "web", "tv": "t-1", "aid": "shop", "uid": "x"}),
+            json!({"e": "pv", "p": "web", "tv": "t-1", "aid": "shop", "uid": "y"}),
+        ])]),
+    );
+    let uri = format!("http://{}/{{{{user}}}}", service.address);
+    let script = "function process(event) { event.setUser_id('r' + Math.random() + '-' + Date.now()); return []; }";
+    let ran = workplace.run("out", &[api("GET", &uri, json!({})), javascript(script)], 2);
+    let counts = ran.report.enrich.clone().expect("counts");
+    assert_eq!((counts.records, counts.good, counts.bad), (21, 22, 0));
+    for line in &ran.good {
+        let path = format!(r#""data":"/{}""#, column(line, Field::UserId));
+        assert!(
+            column(line, Field::DerivedContexts).contains(&path),
+            "{line}"
+        );
+    }
+    assert!(
+        service.requests().len() <= 22 * 10,
+        "{}",
+        service.requests().len()
+    );
 }
 
 #[test]

@@ -99,9 +99,20 @@ impl EnrichmentConfigs {
         }
         files.sort();
         let mut configs = Vec::with_capacity(files.len());
+        let mut failures = Vec::new();
         for path in files {
             let text = std::fs::read_to_string(&path).map_err(|e| Error::io(path.display(), e))?;
-            configs.push(parse(&text).map_err(|e| e.context(path.display()))?);
+            match parse(&text) {
+                Ok(config) => configs.push(config),
+                Err(error) => failures.push(error.context(path.display())),
+            }
+        }
+        // one by one as it is, several in one text
+        let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        match failures.pop() {
+            Some(error) if failures.is_empty() => return Err(error),
+            Some(_) => return Err(Error::config(texts.join("\n"))),
+            None => {}
         }
         let envelope = [
             ("schema", Value::string(ENVELOPE)),
@@ -132,15 +143,28 @@ impl EnrichmentConfigs {
     ) -> Result<Enrichments> {
         let mut enrichments = Enrichments::default();
         let (mut missing, mut failures) = (Vec::new(), Vec::new());
-        for (known, config) in self.validate(resolver, known)? {
-            match known.build {
-                Some(build) => match build(&config, environment) {
-                    // of two configurations of one name the later one wins
-                    Ok(enrichment) => enrichments.insert(known.stage, enrichment),
-                    Err(texts) => failures.extend(texts.iter().map(|t| plain(t))),
-                },
-                None if missing.contains(&known.name) => {}
-                None => missing.push(known.name),
+        for (index, element) in self.elements(resolver)?.iter().enumerate() {
+            let made = validate_element(resolver, element, known).and_then(|found| {
+                let Some((known, config)) = found else {
+                    return Ok(());
+                };
+                let Some(build) = known.build else {
+                    if !missing.contains(&known.name) {
+                        missing.push(known.name);
+                    }
+                    return Ok(());
+                };
+                let enrichment = build(&config, environment)
+                    .map_err(|texts| texts.iter().map(|text| plain(text)).collect::<Vec<_>>())?;
+                // of two configurations of one name the later one wins
+                enrichments.insert(known.stage, enrichment);
+                Ok(())
+            });
+            if let Err(texts) = made {
+                let name = element.get("data").and_then(|data| data.get("name"));
+                let name = name.and_then(Value::as_str).unwrap_or("?");
+                let place = format!("enrichment {name} (element {index}): ");
+                failures.extend(texts.into_iter().map(|text| place.clone() + &text));
             }
         }
         if !missing.is_empty() {
@@ -156,40 +180,16 @@ impl EnrichmentConfigs {
         }
     }
 
-    /// The enabled configurations of known enrichments, in their order.
-    fn validate<'k>(
-        &self,
-        resolver: &Resolver,
-        known: &'k [Known],
-    ) -> Result<Vec<(&'k Known, EnrichmentConfig)>> {
+    /// The elements of the envelope, which is found valid.
+    fn elements(&self, resolver: &Resolver) -> Result<&[Value<'static>]> {
         let Some(document) = &self.document else {
-            return Ok(Vec::new());
+            return Ok(&[]);
         };
         let criterion = SchemaCriterion::parse(ENVELOPE_CRITERION)
             .ok_or_else(|| Error::internal("the criterion of enrichments cannot be read"))?;
         let envelope = self_describing::validate(resolver, document, Some(&criterion))
             .map_err(|messages| fatal(&multiline(&messages)))?;
-        let elements = envelope.data.as_array().unwrap_or_default();
-
-        let mut configs = Vec::with_capacity(elements.len());
-        let mut failures = Vec::new();
-        for (index, element) in elements.iter().enumerate() {
-            match validate_element(resolver, element, known) {
-                Ok(Some(config)) => configs.push(config),
-                Ok(None) => {}
-                Err(texts) => {
-                    let name = element.get("data").and_then(|data| data.get("name"));
-                    let name = name.and_then(Value::as_str).unwrap_or("?");
-                    let place = format!("enrichment {name} (element {index}): ");
-                    failures.extend(texts.into_iter().map(|text| place.clone() + &text));
-                }
-            }
-        }
-        if failures.is_empty() {
-            Ok(configs)
-        } else {
-            Err(fatal(&failures))
-        }
+        Ok(envelope.data.as_array().unwrap_or_default())
     }
 }
 
@@ -206,7 +206,7 @@ fn validate_element<'k>(
         data: valid.data.clone(),
     };
     let name = match (config.boolean(&["enabled"]), config.text(&["name"])) {
-        (Ok(false), Ok(_)) => return Ok(None),
+        (Ok(false), _) => return Ok(None),
         (Ok(true), Ok(name)) => name.to_owned(),
         (enabled, name) => {
             let failures = enabled.err().into_iter().chain(name.err());

@@ -2,12 +2,15 @@
 //!
 //! In: method, address, credentials. Out: status and body, or what the reference's client would have thrown: the texts of
 //! `java.net` exceptions end in bad rows. Bodies are bounded; a service that sends more gets a failure text, not memory.
+//! Compressed bodies are not asked for, but read all the same (gzip and deflate, as the reference's client does).
 
 use std::error::Error as _;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
 
 /// Longer bodies are failures.
@@ -91,6 +94,12 @@ impl Problem {
             } else {
                 "java.net.SocketTimeoutException: Read timed out"
             });
+        }
+        if error.is_redirect() {
+            // with both blanks
+            return Self::Exception(format!(
+                "java.net.ProtocolException: Server redirected too many  times ({MOST_REDIRECTS})"
+            ));
         }
         let mut cause = error.source();
         let mut last = None;
@@ -184,7 +193,8 @@ impl Http {
             let response = request.send().await.map_err(|e| Problem::of(&e, &url))?;
             let status = response.status().as_u16();
             let is_latin = is_latin(response.headers());
-            let body = read(response, &url).await?;
+            let encoding = response.headers().get(CONTENT_ENCODING).cloned();
+            let body = decompress(read(response, &url).await?, encoding.as_ref())?;
             let body = if is_latin {
                 body.iter().copied().map(char::from).collect()
             } else {
@@ -205,8 +215,10 @@ impl Http {
                 Redirects::AreFollowed => redirect::Policy::custom(|attempt| {
                     let from = attempt.previous().last().map(Url::scheme);
                     let is_downgrade = from == Some("https") && attempt.url().scheme() != "https";
-                    if is_downgrade || attempt.previous().len() > MOST_REDIRECTS {
+                    if is_downgrade {
                         attempt.stop()
+                    } else if attempt.previous().len() > MOST_REDIRECTS {
+                        attempt.error("too many redirects")
                     } else {
                         attempt.follow()
                     }
@@ -261,12 +273,41 @@ fn is_latin(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(mut response: reqwest::Response, url: &Url) -> Result<Vec<u8>, Problem> {
-    let too_long = || {
-        Problem::Exception(format!(
-            "java.io.IOException: the body of the answer is longer than {MOST_BODY_BYTES} bytes"
-        ))
+fn too_long() -> Problem {
+    Problem::Exception(format!(
+        "java.io.IOException: the body of the answer is longer than {MOST_BODY_BYTES} bytes"
+    ))
+}
+
+/// The body without its compression, which is bounded as the body is.
+fn decompress(body: Vec<u8>, encoding: Option<&HeaderValue>) -> Result<Vec<u8>, Problem> {
+    let encoding = encoding.map(HeaderValue::as_bytes).unwrap_or_default();
+    let mut decoder: Box<dyn Read> = if encoding.eq_ignore_ascii_case(b"gzip") {
+        Box::new(MultiGzDecoder::new(body.as_slice()))
+    } else if encoding.eq_ignore_ascii_case(b"deflate") {
+        Box::new(ZlibDecoder::new(body.as_slice()))
+    } else {
+        return Ok(body);
     };
+    if body.is_empty() {
+        // a status without a body
+        return Ok(Vec::new());
+    }
+    let mut plain = Vec::new();
+    let mut limited = (&mut decoder).take(MOST_BODY_BYTES as u64 + 1);
+    match limited.read_to_end(&mut plain) {
+        Ok(_) if plain.len() > MOST_BODY_BYTES => Err(too_long()),
+        Ok(_) => Ok(plain),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Problem::exception(
+            "java.io.EOFException: Unexpected end of ZLIB input stream",
+        )),
+        Err(error) => Err(Problem::Exception(format!(
+            "java.util.zip.ZipException: {error}"
+        ))),
+    }
+}
+
+async fn read(mut response: reqwest::Response, url: &Url) -> Result<Vec<u8>, Problem> {
     let announced = response.content_length().unwrap_or(0);
     if announced > MOST_BODY_BYTES as u64 {
         return Err(too_long());
@@ -349,6 +390,46 @@ mod tests {
         assert_eq!(shown("abc"), "abc");
         let long = format!("x{}", "\u{e4}".repeat(MOST_SHOWN_BYTES));
         assert_eq!(shown(&long).len(), MOST_SHOWN_BYTES - 1);
+    }
+
+    #[test]
+    fn compressed_bodies_are_read() {
+        use flate2::Compression;
+        use flate2::read::{GzEncoder, ZlibEncoder};
+        let all = |mut reader: Box<dyn Read>| {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        let json = br#"{"record":1}"#.as_slice();
+        let gzip = all(Box::new(GzEncoder::new(json, Compression::fast())));
+        let zlib = all(Box::new(ZlibEncoder::new(json, Compression::fast())));
+        let read = |body: &[u8], encoding: Option<&'static str>| {
+            let encoding = encoding.map(HeaderValue::from_static);
+            decompress(body.to_vec(), encoding.as_ref()).map_err(|problem| problem.text())
+        };
+        for (body, encoding) in [
+            (json, None),
+            (json, Some("identity")),
+            (b"", Some("gzip")),
+            (gzip.as_slice(), Some("GZip")),
+            (zlib.as_slice(), Some("deflate")),
+        ] {
+            let plain = if body.is_empty() { body } else { json };
+            assert_eq!(read(body, encoding).unwrap(), plain);
+        }
+        let text = read(&gzip[..gzip.len() - 9], Some("gzip")).unwrap_err();
+        assert_eq!(
+            text,
+            "java.io.EOFException: Unexpected end of ZLIB input stream"
+        );
+        let text = read(json, Some("gzip")).unwrap_err();
+        assert!(text.starts_with("java.util.zip.ZipException: "), "{text}");
+        // a small body that would fill the memory
+        let zeros = std::io::repeat(0).take(100 << 20);
+        let bomb = all(Box::new(GzEncoder::new(zeros, Compression::fast())));
+        assert!(bomb.len() < 1 << 20);
+        assert_eq!(read(&bomb, Some("gzip")).unwrap_err(), too_long().text());
     }
 
     #[test]

@@ -143,18 +143,15 @@ fn contexts(text: Option<&str>) -> Result<Vec<Value<'static>>, String> {
         return Err(no_objects("undefined"));
     };
     match json::parse(text) {
-        Ok(Some(Value::Array(elements))) => {
-            match elements.iter().find(|e| e.as_object().is_none()) {
-                None => Ok(elements.into_iter().map(Value::into_owned).collect()),
-                Some(element) => Err(no_objects(&format!(
-                    "{} is no object",
-                    element.to_compact()
-                ))),
+        // the reference looks at the first element only, and attaches the others whatever they are
+        Ok(Some(Value::Array(elements))) => match elements.first() {
+            Some(first) if first.as_object().is_none() => {
+                Err(no_objects(&format!("{} is no object", first.to_compact())))
             }
-        }
-        Ok(Some(other)) => Err(format!(
-            "JavaScript script must return an Array; got [{}]",
-            other.to_compact()
+            _ => Ok(elements.into_iter().map(Value::into_owned).collect()),
+        },
+        Ok(Some(_)) => Err(format!(
+            "JavaScript script must return an Array; got [{text}]"
         )),
         Ok(None) => Err(no_objects("nothing")),
         Err(error) => Err(no_objects(&format!("{error:?}"))),

@@ -287,26 +287,31 @@ impl PiiField {
                 element.to_compact()
             ));
         };
-        let name = text(wanted, "field")?;
-        let field = Field::from_name(&name)
-            .filter(|field| JSON_FIELDS.contains(field))
-            .ok_or_else(|| format!("The specified json field {name} is not supported"))?;
-        let criterion = text(wanted, "schemaCriterion")?;
-        let path_text = text(wanted, "jsonPath")?;
-        let parsed = SchemaCriterion::parse(&criterion)
-            .ok_or_else(|| invalid_criterion_text(&criterion))
-            .and_then(|criterion| {
-                let path = JsonPath::compile(&path_text, Dialect::Jayway)?;
-                Ok((criterion, path))
-            });
-        match parsed {
-            Ok((criterion, path)) => Ok(Self::Json(JsonField {
+        let field = text(wanted, "field").and_then(|name| {
+            Field::from_name(&name)
+                .filter(|field| JSON_FIELDS.contains(field))
+                .ok_or_else(|| format!("The specified json field {name} is not supported"))
+        });
+        let criterion = text(wanted, "schemaCriterion").and_then(|criterion| {
+            SchemaCriterion::parse(&criterion).ok_or_else(|| invalid_criterion_text(&criterion))
+        });
+        let path = text(wanted, "jsonPath")
+            .and_then(|text| Ok((JsonPath::compile(&text, Dialect::Jayway)?, text)));
+        match (field, criterion, path) {
+            (Ok(field), Ok(criterion), Ok((path, path_text))) => Ok(Self::Json(JsonField {
                 field,
                 criterion,
                 path,
                 path_text,
             })),
-            Err(reason) => Err(format!("Unable to extract PII JSON: {reason}")),
+            (field, criterion, path) => {
+                let reasons: Vec<String> = [field.err(), criterion.err(), path.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                let reasons = reasons.join(",");
+                Err(format!("Unable to extract PII JSON: {reasons}"))
+            }
         }
     }
 }

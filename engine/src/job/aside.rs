@@ -6,7 +6,7 @@
 //! them the worker waits. A job whose events ask nothing copies nothing.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::record::{Enriched, RecordKernel, RecordOutput, RecordPlace};
 use crate::enrichment::lookup::{InFlight, Session};
@@ -22,6 +22,11 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// Longest time without a look at the operator's wish.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
+
+/// So often are records enriched anew with the answers of their session; there are fewer look-ups one after the other in
+/// an event. A record that is still pending then asks something else each time, because a script puts the time or a
+/// random number into it: it would never be answered.
+const MOST_ROUNDS: u32 = 8;
 
 /// What one worker has set aside.
 #[derive(Debug, Default)]
@@ -56,6 +61,8 @@ struct Waiting {
     records: Records,
     session: Session,
     in_flight: InFlight,
+    /// How often they were enriched anew.
+    rounds: u32,
 }
 
 impl Aside {
@@ -91,6 +98,7 @@ impl Aside {
             records: std::mem::take(&mut self.records),
             session: std::mem::take(&mut self.session),
             in_flight,
+            rounds: 0,
         });
         Ok(())
     }
@@ -190,18 +198,26 @@ impl Aside {
 }
 
 impl Waiting {
-    /// Enriches all records anew; those that are pending again stay.
+    /// Enriches all records anew; those that are pending again stay. After too many rounds services are asked on the spot,
+    /// one question after the other; what is not done after a while stays too.
     fn enrich(&mut self, kernel: &RecordKernel<'_>, snapshot: &Snapshot, out: &mut RecordOutput) {
         let object = &snapshot.objects[self.object as usize].relative;
+        let asks_on_the_spot = self.rounds >= MOST_ROUNDS;
+        let session = (!asks_on_the_spot).then_some(&self.session);
+        self.rounds = self.rounds.saturating_add(1);
+        let start = Instant::now();
         let Records { bytes, places } = &mut self.records;
         places.retain(|place| {
+            if asks_on_the_spot && start.elapsed() > LOOK_AROUND {
+                return true;
+            }
             let record = bytes.get(place.start..place.end).unwrap_or_default();
             let at = RecordPlace {
                 object,
                 offset: place.offset,
                 index: place.index,
             };
-            kernel.enrich_in(record, at, Some(&self.session), out) == Enriched::Pending
+            kernel.enrich_in(record, at, session, out) == Enriched::Pending
         });
     }
 }

@@ -33,7 +33,8 @@ pub struct Settings {
     pub cache_ttl_s: u32,
 }
 
-/// `httpBasic`; without both parts nothing is sent.
+/// `httpBasic`; one part alone is sent with nothing in the place of the other one, as services want it whose key is the
+/// name of a user without a password. Without either nothing is sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpBasic {
     /// The user.
@@ -52,7 +53,11 @@ impl fmt::Debug for HttpBasic {
 impl HttpBasic {
     /// The value of header `Authorization`.
     pub(super) fn into_header(self) -> Option<HeaderValue> {
-        let pair = format!("{}:{}", self.username?, self.password?);
+        if self.username.is_none() && self.password.is_none() {
+            return None;
+        }
+        let part = Option::unwrap_or_default;
+        let pair = format!("{}:{}", part(self.username), part(self.password));
         let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
         value.set_sensitive(true);
         Some(value)

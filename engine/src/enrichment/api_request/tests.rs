@@ -42,7 +42,19 @@ fn configurations() {
     assert_eq!(settings.inputs[0].key, "user");
     let authentication = settings.authentication.unwrap();
     assert_eq!(authentication.username.as_deref(), Some("xxx"));
-    assert_eq!(authentication.into_header(), None);
+    // a key without a password
+    assert_eq!(authentication.into_header().unwrap(), "Basic eHh4Og==");
+    for (basic, header) in [
+        (
+            r#"{"httpBasic":{"username":null,"password":"p"}}"#,
+            Some("Basic OnA="),
+        ),
+        (r#"{"httpBasic":{"username":null,"password":null}}"#, None),
+    ] {
+        let settings = Settings::of(&config(&parameters(USER, "http://a", basic))).unwrap();
+        let found = settings.authentication.and_then(HttpBasic::into_header);
+        assert_eq!(found, header.map(HeaderValue::from_static));
+    }
 
     let basic = r#"{"httpBasic":{"username":"Aladdin","password":"open sesame"}}"#;
     let settings = Settings::of(&config(&parameters(USER, "http://a", basic))).unwrap();

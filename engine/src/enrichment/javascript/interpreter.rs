@@ -268,7 +268,7 @@ impl Interpreter {
 
     /// Evaluates the prelude with the functions that reach the event.
     fn prelude<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-        let make: Function<'js> = evaluate(ctx, PRELUDE)?;
+        let make: Function<'js> = evaluate_as(ctx, PRELUDE, "prelude")?;
         let shared = Rc::clone(&self.shared);
         let get = Function::new(ctx.clone(), move |index: usize| {
             shared.event.borrow().read(index)
@@ -371,9 +371,17 @@ impl ScriptEvent {
 }
 
 fn evaluate<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<V> {
+    evaluate_as(ctx, source, "script")
+}
+
+fn evaluate_as<'js, V: FromJs<'js>>(
+    ctx: &Ctx<'js>,
+    source: &str,
+    file: &str,
+) -> rquickjs::Result<V> {
     let mut options = EvalOptions::default();
     options.strict = false;
-    options.filename = Some("script".into());
+    options.filename = Some(file.into());
     ctx.eval_with_options(source, options)
 }
 
@@ -393,7 +401,9 @@ fn text_of<'js>(ctx: &Ctx<'js>, caught: CaughtError<'js>) -> String {
             let name: Option<String> = exception.as_object().get("name").ok();
             let message = exception.message().unwrap_or_default();
             let place = exception.stack().and_then(|stack| {
-                let (_, place) = stack.lines().next()?.split_once("script:")?;
+                // the innermost place that is the user's
+                let mut lines = stack.lines();
+                let place = lines.find_map(|line| Some(line.split_once("script:")?.1))?;
                 let line: String = place.chars().take_while(char::is_ascii_digit).collect();
                 (!line.is_empty()).then(|| format!(" (line {line})"))
             });

@@ -178,9 +178,20 @@ fn results_that_are_no_contexts() {
     assert_eq!(failure("return null;"), format!("{must}null]"));
     assert_eq!(failure("return {a: 1};"), format!(r#"{must}{{"a":1}}]"#));
     assert_eq!(failure("return 5;"), format!("{must}5]"));
+    // the text of the script's JSON, not one printed anew
+    assert_eq!(failure("return 1e21;"), format!("{must}1e+21]"));
+    assert_eq!(failure("return '\\u00e9';"), format!("{must}\"\u{e9}\"]"));
     let could_not = "Could not convert object returned from JavaScript script to JValue AST: [";
     assert!(failure("").starts_with(could_not));
     assert!(failure("return [1];").starts_with(could_not));
+    assert!(failure("return [null, {a: 1}];").starts_with(could_not));
+    // only the first one is looked at
+    let script = compile("function process(event) { return [{a: 1}, 2, null]; }").unwrap();
+    let (_, contexts, failures) = apply(&script, &[]);
+    assert_eq!(
+        (contexts.join(" "), failures.len()),
+        (r#"{"a":1} 2 null"#.into(), 0)
+    );
     let threw = "Evaluating JavaScript script threw an exception: [";
     assert_eq!(
         failure("throw 'no ' + event.getApp_id();"),
@@ -191,6 +202,11 @@ fn results_that_are_no_contexts() {
         format!("{threw}Error: x (line 3)]")
     );
     assert!(failure("throw {toString: function () { throw 1; }};").starts_with(threw));
+    // thrown inside of what the engine offers, but the place is the user's
+    assert_eq!(
+        failure("\nevent.setDvce_screenwidth('wide');"),
+        format!("{threw}TypeError: Cannot convert wide to java.lang.Integer (line 2)]")
+    );
     let without = compile("var x = 1;").unwrap();
     assert!(apply(&without, &[]).2.concat().starts_with(threw));
 }
@@ -253,7 +269,18 @@ fn hostile_scripts_cost_one_event() {
         "return [{toJSON: function () { throw 1; }}];",
         "var a = []; a[0] = a; return a;",
         "var x = {valueOf: function () { while (true) {} }}; return [x + 1];",
-        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.match(/^(a+)+$b/); while (true) {}",
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.match(/^(a+)+$/);",
+        "'x'.repeat(1073741823);",
+        "JSON.parse(new Array(1000000).join('['));",
+        // loops of the interpreter's own
+        "new Array(4294967295).join('x');",
+        "new Array(4294967295).sort();",
+        "[].reverse.call({length: 9007199254740991});",
+        "[].slice.call({length: 9007199254740991}, 0, 9007199254740991);",
+        "[].concat(new Array(4294967295));",
+        "[1, new Array(4294967295)].flat();",
+        "[].indexOf.call({length: 9007199254740991}, 1);",
+        "'' + [new Array(4294967295)];",
     ] {
         let script = compile(&format!(
             "function process(event) {{ if (event.getApp_id() == 'bad') {{ {body} }} return [{{ok: 1}}]; }}"
@@ -274,6 +301,31 @@ fn hostile_scripts_cost_one_event() {
                 "{body}"
             );
         }
+    }
+}
+
+#[test]
+fn arrays_of_ordinary_length_are_as_ever() {
+    for (expression, json) in [
+        ("[3, 1, 2].sort().join('-')", r#""1-2-3""#),
+        (
+            "[3, 1, 2].sort(function (a, b) { return b - a; })",
+            "[3,2,1]",
+        ),
+        ("[1, [2, [3]]].flat(2)", "[1,2,3]"),
+        (
+            "[1, 2].flatMap(function (x) { return [x, x]; })",
+            "[1,1,2,2]",
+        ),
+        ("[1].concat([2], 'ab', s)", r#"[1,2,"ab","app1"]"#),
+        ("'' + [1, [2, null]]", r#""1,2,""#),
+        ("[1, 2, 3].splice(1, 1)", "[2]"),
+        ("[].slice.call('abc', 1)", r#"["b","c"]"#),
+        ("[1, 2].reverse().shift()", "2"),
+        ("[].slice.length + [].slice.name", r#""2slice""#),
+        ("Object.keys([].concat(1))", r#"["0"]"#),
+    ] {
+        assert_eq!(value_of(expression), json, "{expression}");
     }
 }
 
