@@ -15,8 +15,8 @@
 //!   files; Spark wrote one for each empty partition, and S3DistCp copied them.
 //! * Attempts have names of their own. Two attempts of a run may live at the same time: the one that writes its commit
 //!   plan first wins, the other fails and leaves nothing.
-//! * An upload that a killed process began and no plan knows costs storage until the bucket's lifecycle rule
-//!   (`AbortIncompleteMultipartUpload`) ends it.
+//! * An upload that a killed process began and no plan knows costs storage until somebody ends it: the runner, once the job
+//!   of its run has committed, or the bucket's lifecycle rule (`AbortIncompleteMultipartUpload`).
 
 mod attempt;
 mod check;

@@ -16,6 +16,8 @@ pub mod runtime;
 pub mod settings;
 
 mod read;
+mod refusal;
+mod retry;
 mod s3;
 
 pub use location::Location;
@@ -23,10 +25,11 @@ pub use settings::{Credentials, Encryption, StaticCredentials, StoreSettings};
 
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use futures::StreamExt;
 use object_store::aws::AmazonS3;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use refusal::s3_error;
+use retry::Patience;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -88,7 +91,7 @@ impl Store {
             return Ok(files.map(|file| local_entry(folder, file)).collect());
         }
         let client = self.client(folder)?;
-        runtime::wait(s3::list(client, folder.clone(), recursive))?
+        runtime::wait(s3::list(client, self.patience(), folder.clone(), recursive))?
     }
 
     /// Some object below `folder` at any depth, if there is one: the check for emptiness.
@@ -112,7 +115,7 @@ impl Store {
             return Ok(local::find(path, counts)?.map(|file| local_entry(folder, file)));
         }
         let client = self.client(folder)?;
-        runtime::wait(s3::find(client, folder.clone(), counts))?
+        runtime::wait(s3::find(client, self.patience(), folder.clone(), counts))?
     }
 
     /// Whether there is any object below `folder`.
@@ -153,11 +156,11 @@ impl Store {
         if key.as_ref().is_empty() {
             return Ok(None);
         }
-        let client = self.client(location)?;
-        match runtime::wait(async move { client.head(&key).await })? {
+        let (client, patience) = (self.client(location)?, self.patience());
+        match runtime::wait(async move { patience.run(|| client.head(&key)).await })? {
             Ok(meta) => Ok(Some(found(meta.size, meta.e_tag))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(s3::s3_error(&location.to_string(), e)),
+            Err(e) => Err(s3_error(&location.to_string(), e)),
         }
     }
 
@@ -225,12 +228,13 @@ impl Store {
             s3::key(location)?,
             location.to_string(),
         );
-        let retries = self.settings().retries;
+        let patience = self.patience();
         runtime::wait(async move {
             let write = || client.put(&key, PutPayload::from_bytes(bytes.clone()));
-            s3::retry_write(retries, &place, write).await
+            patience.run(write).await
         })?
         .map(|written| written.e_tag)
+        .map_err(|e| s3_error(&place, e))
     }
 
     /// Writes a whole object if there is none at `location`; false if there is one already (`If-None-Match: *`).
@@ -250,20 +254,25 @@ impl Store {
             s3::key(location)?,
             location.to_string(),
         );
-        let sent = bytes.clone();
+        let (sent, patience) = (bytes.clone(), self.patience());
         let written = runtime::wait(async move {
-            let options = PutOptions::from(PutMode::Create);
-            client
-                .put_opts(&key, PutPayload::from_bytes(sent), options)
-                .await
+            let write = || {
+                let options = PutOptions::from(PutMode::Create);
+                client.put_opts(&key, PutPayload::from_bytes(sent.clone()), options)
+            };
+            patience.run(write).await
         })?;
         match written {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => {
                 // a retry of our own write meets itself
-                Ok(self.read_to_vec(location).is_ok_and(|there| there == bytes))
+                match self.read_to_vec(location) {
+                    Ok(there) => Ok(there == bytes),
+                    Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+                    Err(e) => Err(e),
+                }
             }
-            Err(e) => Err(s3::s3_error(&place, e)),
+            Err(e) => Err(s3_error(&place, e)),
         }
     }
 
@@ -300,20 +309,13 @@ impl Store {
             }
         }
         for (first, keys) in by_bucket {
-            let client = self.client(first)?;
-            let place = format!("deleting {first} and others");
-            runtime::wait(async move {
-                let keys = futures::stream::iter(keys.into_iter().map(Ok)).boxed();
-                let mut results = client.delete_stream(keys);
-                let mut failure = None;
-                while let Some(result) = results.next().await {
-                    match result {
-                        Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                        Err(e) => failure = failure.or(Some(e)),
-                    }
-                }
-                failure.map_or(Ok(()), |e| Err(s3::s3_error(&place, e)))
-            })??;
+            let (client, patience) = (self.client(first)?, self.patience());
+            let place = match keys.len() {
+                1 => format!("deleting {first}"),
+                more => format!("deleting {first} and {} others", more - 1),
+            };
+            runtime::wait(async move { patience.run(|| s3::delete(&client, &keys)).await })?
+                .map_err(|e| s3_error(&place, e))?;
         }
         Ok(())
     }
@@ -352,8 +354,10 @@ impl Store {
             s3::key(location)?,
             location.to_string(),
         );
-        let id = runtime::wait(async move { client.create_multipart(&key).await })?
-            .map_err(|e| s3::s3_error(&place, e))?;
+        let patience = self.patience();
+        let id =
+            runtime::wait(async move { patience.run(|| client.create_multipart(&key)).await })?
+                .map_err(|e| s3_error(&place, e))?;
         Ok(Upload {
             location: location.clone(),
             id,
@@ -383,12 +387,13 @@ impl Store {
         let client = self.client(&upload.location)?;
         let key = s3::key(&upload.location)?;
         let (id, place) = (upload.id.clone(), upload.location.to_string());
-        let retries = self.settings().retries;
+        let patience = self.patience();
         runtime::spawn(async move {
             let write = || client.put_part(&key, &id, index, PutPayload::from_bytes(bytes.clone()));
-            let part = s3::retry_write(retries, &place, write).await;
+            let part = patience.run(write).await;
             drop(held);
             part.map(|part| part.content_id)
+                .map_err(|e| s3_error(&place, e))
         })
     }
 
@@ -399,15 +404,19 @@ impl Store {
     pub fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Option<String>> {
         let client = self.client(&upload.location)?;
         let (key, id) = (s3::key(&upload.location)?, upload.id.clone());
-        let parts = parts
-            .iter()
-            .map(|tag| PartId {
-                content_id: tag.clone(),
-            })
-            .collect();
-        runtime::wait(async move { client.complete_multipart(&key, &id, parts).await })?
+        let parts: Vec<String> = parts.to_vec();
+        let patience = self.patience();
+        let complete = async move {
+            let complete = || {
+                let parts = parts.iter().cloned();
+                let parts = parts.map(|content_id| PartId { content_id }).collect();
+                client.complete_multipart(&key, &id, parts)
+            };
+            patience.run(complete).await
+        };
+        runtime::wait(complete)?
             .map(|done| done.e_tag)
-            .map_err(|e| s3::s3_error(&upload.location.to_string(), e))
+            .map_err(|e| s3_error(&upload.location.to_string(), e))
     }
 
     /// Gives an upload up; one that is gone is no error.
@@ -417,13 +426,19 @@ impl Store {
     pub fn abort_upload(&self, upload: &Upload) -> Result<()> {
         let client = self.client(&upload.location)?;
         let (key, id) = (s3::key(&upload.location)?, upload.id.clone());
-        match runtime::wait(async move { client.abort_multipart(&key, &id).await })? {
+        let patience = self.patience();
+        let abort = async move { patience.run(|| client.abort_multipart(&key, &id)).await };
+        match runtime::wait(abort)? {
             Ok(()) => Ok(()),
-            Err(e) => match s3::s3_error(&upload.location.to_string(), e) {
+            Err(e) => match s3_error(&upload.location.to_string(), e) {
                 gone if gone.kind() == ErrorKind::NotFound => Ok(()),
                 error => Err(error),
             },
         }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(self.settings())
     }
 
     fn client(&self, location: &Location) -> Result<Arc<AmazonS3>> {

@@ -299,6 +299,20 @@ impl Objects {
         Ok(())
     }
 
+    /// Ends the multipart uploads to keys below a folder, to which nobody may be writing; how many there were. Local folders
+    /// have none.
+    ///
+    /// # Errors
+    /// When they cannot be listed or ended.
+    pub fn end_uploads(&self, folder: &Location) -> Result<u64, String> {
+        match Key::prefix_of(folder) {
+            Some(prefix) => self
+                .needed_aws()?
+                .block_on(self.s3()?.abort_uploads_below(&prefix)),
+            None => Ok(0),
+        }
+    }
+
     /// Deletes objects of a folder, in S3 each only as it was listed.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use crate::objects::Objects;
 use crate::observer::{Level, Observer, Observers, RunState};
 use crate::plan::{self, Facts, Mode, Options, Plan, StepName};
 use crate::step::staging::Limits;
-use crate::step::{self, RunContext};
+use crate::step::{self, RunContext, leftovers};
 use crate::target::{self, Target};
 
 use locks::Locks;
@@ -226,6 +226,7 @@ fn begin(
         clean::remove_leftovers(request, plan, objects)?;
     }
     checks::folders(request, plan, objects, &unfinished)?;
+    checks::buckets_are_there(&request.config, plan, objects)?;
     let mut etl_tstamp_ms = now_ms();
     let run_id = match &request.run_id {
         Some(run_id) => {
@@ -253,6 +254,9 @@ fn begin(
             record.run_id
         );
         request.observers.message(Level::Warn, &text);
+        for step in [StepName::Enrich, StepName::Shred] {
+            leftovers::end_uploads(objects, &request.config, step, &record.run_id);
+        }
         records
             .open(&record.run_id)?
             .append(&Entry::RunSuperseded {
@@ -355,6 +359,16 @@ fn execute(
     };
     let left = record.left();
     let started = Instant::now();
+    // what cannot be kept ends the run, which can go on from there all the same
+    let resume_command = request.resume_command.clone();
+    let kept = |result: Result<()>| {
+        result.map_err(|failure| match failure {
+            Failure::Config(text) => {
+                Failure::Config(format!("{text}\nTo go on from there:\n  {resume_command}"))
+            }
+            other => other,
+        })
+    };
     observers.run_started(&view.run);
     let mut prepared = target.prepare(&context, &left);
     let mut summary = Vec::new();
@@ -381,10 +395,10 @@ fn execute(
             break;
         }
         locks.check()?;
-        journal.append(&Entry::StepStarted {
+        kept(journal.append(&Entry::StepStarted {
             at: now(),
             step: name.into(),
-        })?;
+        }))?;
         let index = view.begin(step);
         observers.step_started(&view.run, index);
         let step_started = Instant::now();
@@ -394,12 +408,12 @@ fn execute(
                 let seconds = step_started.elapsed().as_secs_f64();
                 summary.push(format!("  {name:<21} {seconds:>8.2} s"));
                 view.end(index, &outcome);
-                journal.append(&Entry::StepDone {
+                kept(journal.append(&Entry::StepDone {
                     at: now(),
                     step: name.into(),
                     seconds,
                     report: outcome.report,
-                })?;
+                }))?;
                 observers.step_finished(&view.run, index);
             }
             Err(error) => {
@@ -409,11 +423,15 @@ fn execute(
                 } else {
                     error
                 };
-                journal.append(&Entry::StepFailed {
+                let noted = journal.append(&Entry::StepFailed {
                     at: now(),
                     step: name.into(),
                     error: error.clone(),
-                })?;
+                });
+                // the step's own error is the one to be read; for the journal the step was begun and no more
+                if let Err(why) = noted {
+                    observers.message(Level::Warn, &why.to_string());
+                }
                 view.fail(index, &error);
                 observers.step_finished(&view.run, index);
                 failure = Some(ends_run(error, is_over));
@@ -429,7 +447,7 @@ fn execute(
         observers.run_finished(&view.run);
         return Err(failure);
     }
-    journal.append(&Entry::RunDone { at: now() })?;
+    kept(journal.append(&Entry::RunDone { at: now() }))?;
     view.close(RunState::Terminated, None);
     observers.message(
         Level::Info,

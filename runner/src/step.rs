@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod elasticsearch;
 pub mod enrich;
+pub mod leftovers;
 pub mod shred;
 pub mod source;
 pub mod staging;
@@ -128,8 +129,15 @@ pub fn run(
     match step {
         StepName::Staging => stage(context),
         StepName::StagingStreamEnrich => stage_stream(context),
-        StepName::Enrich => target.enrich(context),
-        StepName::Shred => target.shred(context),
+        StepName::Enrich | StepName::Shred => {
+            let outcome = if step == StepName::Enrich {
+                target.enrich(context)
+            } else {
+                target.shred(context)
+            }?;
+            leftovers::end_uploads(&context.objects, &context.config, step, &context.run_id);
+            Ok(outcome)
+        }
         StepName::Elasticsearch => target.elasticsearch(context),
         StepName::ArchiveRaw => archive::raw(context),
         StepName::RdbLoad => target.load(context),

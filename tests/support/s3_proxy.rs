@@ -1,5 +1,5 @@
 //! A loopback proxy in front of a server that speaks S3: records requests, refuses writes that do not ask for encryption,
-//! and makes faults.
+//! makes faults, and holds a request until a test has killed the one who made it.
 //!
 //! Plain HTTP/1.1, one thread for each connection. Faults are drawn from a seeded generator, so that a failing run can be
 //! repeated (the order in which requests arrive may differ all the same).
@@ -11,11 +11,12 @@
     reason = "part of a test binary, outside of its test functions"
 )]
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 /// What happens to a request instead of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum Fault {
     ErrorInBody,
 }
 
-const FAULTS: [Fault; 6] = [
+pub const FAULTS: [Fault; 6] = [
     Fault::Internal,
     Fault::SlowDown,
     Fault::RequestTimeout,
@@ -62,6 +63,22 @@ impl Recorded {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Bucket and key, decoded.
+    pub fn place(&self) -> (String, String) {
+        let path = self.target.split('?').next().unwrap();
+        let path = decoded(path.trim_start_matches('/'));
+        let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
+        (bucket.to_owned(), key.to_owned())
+    }
+
+    /// Whether it makes an object, or begins to.
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.operation(),
+            "PutObject" | "CopyObject" | "CreateMultipartUpload"
+        )
     }
 
     fn query(&self) -> &str {
@@ -104,13 +121,51 @@ impl Recorded {
     }
 }
 
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            let digits = std::str::from_utf8(&digits).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Tells of a request and its body whether it is the one that is meant.
+type IsMeant = Box<dyn FnMut(&Recorded, &[u8]) -> bool + Send>;
+
+/// A request that is to be held: whether it takes effect, and which it is.
+struct Hold {
+    effect: bool,
+    is_meant: IsMeant,
+}
+
+/// How far a [`Hold`] has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Held {
+    #[default]
+    No,
+    Yes,
+    Released,
+}
+
 #[derive(Default)]
 struct Settings {
     /// Faults in a thousand requests.
     per_mille: u64,
     seed: u64,
+    /// Kinds of faults take turns, for each client by itself: so a few of them are of all kinds.
+    turns: HashMap<String, usize>,
     /// The value that writes must have in `x-amz-server-side-encryption`.
     encryption: Option<&'static str>,
+    /// The only bucket of which that is true.
+    encrypted_bucket: Option<String>,
+    hold: Option<Hold>,
     /// From this request on (counted from 1) nothing is answered.
     dead_from: Option<u64>,
     /// Whether that request itself still takes effect.
@@ -126,6 +181,10 @@ struct Shared {
     settings: Mutex<Settings>,
     recorded: Mutex<Vec<Recorded>>,
     count: AtomicU64,
+    /// Requests that have arrived and are not answered, but for the one that is held.
+    at_work: AtomicU64,
+    held: Mutex<Held>,
+    held_changed: Condvar,
 }
 
 /// A running proxy.
@@ -145,6 +204,9 @@ impl Proxy {
             settings: Mutex::default(),
             recorded: Mutex::default(),
             count: AtomicU64::new(0),
+            at_work: AtomicU64::new(0),
+            held: Mutex::default(),
+            held_changed: Condvar::new(),
         });
         let of_thread = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -172,6 +234,45 @@ impl Proxy {
     /// Writes without this encryption are refused.
     pub fn demand_encryption(&self, encryption: &'static str) {
         self.shared.settings.lock().unwrap().encryption = Some(encryption);
+    }
+
+    /// As [`demand_encryption`](Self::demand_encryption), in one bucket.
+    pub fn demand_encryption_of(&self, bucket: &str, encryption: &'static str) {
+        let mut settings = self.shared.settings.lock().unwrap();
+        settings.encryption = Some(encryption);
+        settings.encrypted_bucket = Some(bucket.to_owned());
+    }
+
+    /// The first request from now on that is meant gets no answer before [`release`](Self::release), and then none; the server does
+    /// what it asks for if `effect`.
+    pub fn hold(
+        &self,
+        effect: bool,
+        is_meant: impl FnMut(&Recorded, &[u8]) -> bool + Send + 'static,
+    ) {
+        *self.shared.held.lock().unwrap() = Held::No;
+        self.shared.settings.lock().unwrap().hold = Some(Hold {
+            effect,
+            is_meant: Box::new(is_meant),
+        });
+    }
+
+    /// Whether a request is held.
+    pub fn is_held(&self) -> bool {
+        *self.shared.held.lock().unwrap() == Held::Yes
+    }
+
+    /// Ends the connection of the request that is held, and waits until what else is on its way has arrived.
+    pub fn release(&self) {
+        self.shared.settings.lock().unwrap().hold = None;
+        *self.shared.held.lock().unwrap() = Held::Released;
+        self.shared.held_changed.notify_all();
+        let begun = Instant::now();
+        while self.shared.at_work.load(Ordering::SeqCst) > 0
+            && begun.elapsed() < Duration::from_secs(30)
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Answers do not confirm encryption any more.
@@ -213,14 +314,49 @@ impl Proxy {
 }
 
 impl Settings {
-    fn draw(&mut self) -> Option<Fault> {
+    fn draw(&mut self, request: &Recorded) -> Option<Fault> {
         // xorshift64
         let mut x = self.seed.max(1);
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
         self.seed = x;
-        (x % 1000 < self.per_mille).then(|| FAULTS[(x / 1000 % 6) as usize])
+        if x % 1000 >= self.per_mille {
+            return None;
+        }
+        let agent = request.header("user-agent").unwrap_or_default();
+        let client = agent.split(' ').next().unwrap_or_default();
+        let turn = self.turns.entry(client.to_owned()).or_default();
+        *turn += 1;
+        Some(FAULTS[*turn % FAULTS.len()])
+    }
+}
+
+impl Shared {
+    /// Whether a request is the one to be held, and then whether it takes effect.
+    fn is_to_be_held(&self, request: &Recorded, body: &[u8]) -> Option<bool> {
+        let mut settings = self.settings.lock().unwrap();
+        let hold = settings.hold.as_mut()?;
+        if !(hold.is_meant)(request, body) {
+            return None;
+        }
+        settings.hold.take().map(|hold| hold.effect)
+    }
+}
+
+/// Counts a request as long as it is at work.
+struct AtWork<'s>(&'s Shared);
+
+impl<'s> AtWork<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        shared.at_work.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -269,14 +405,31 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
         let mut body = vec![0; length];
         input.read_exact(&mut body)?;
 
+        if let Some(effect) = shared.is_to_be_held(&recorded, &body) {
+            if effect {
+                forward(shared, &recorded, &body)?;
+            }
+            shared.recorded.lock().unwrap().push(recorded);
+            let mut held = shared.held.lock().unwrap();
+            *held = Held::Yes;
+            drop(
+                shared
+                    .held_changed
+                    .wait_while(held, |held| *held == Held::Yes),
+            );
+            return Ok(());
+        }
+        let _at_work = AtWork::new(shared);
         let number = shared.count.fetch_add(1, Ordering::SeqCst) + 1;
         let operation = recorded.operation();
         let (fault, dead, encryption, refuse, last, hide) = {
             let mut settings = shared.settings.lock().unwrap();
+            let bucket = settings.encrypted_bucket.as_ref();
+            let concerned = bucket.is_none_or(|bucket| *bucket == recorded.place().0);
             (
-                settings.draw(),
+                settings.draw(&recorded),
                 settings.dead_from.filter(|&from| number >= from),
-                settings.encryption,
+                settings.encryption.filter(|_| concerned),
                 settings.refuse,
                 settings.last_takes_effect,
                 settings.hide_encryption,
@@ -291,16 +444,14 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         recorded.fault = fault;
-        let writes = matches!(
-            operation,
-            "PutObject" | "CopyObject" | "CreateMultipartUpload"
-        );
+        let writes = recorded.is_write();
         let sse = recorded.header("x-amz-server-side-encryption");
         let answer = match (fault, refuse) {
             _ if writes && encryption.is_some() && sse != encryption => Some(error(
                 403,
                 "AccessDenied",
-                "writes without encryption are refused",
+                // as S3 says it: it does not tell why
+                "Access Denied",
             )),
             (_, Some((refused, status, code))) if refused == operation => {
                 Some(error(status, code, "as the test wishes"))

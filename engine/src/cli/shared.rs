@@ -1,5 +1,6 @@
 //! Options that all commands share.
 
+use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -183,5 +184,7 @@ pub fn start_logging_with(default: &str) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // colours are for people, not for files of logs
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }

@@ -93,6 +93,17 @@ pub fn default_directory() -> PathBuf {
     std::env::temp_dir().join(format!("camonica-spill-{}", folder::user_id()))
 }
 
+/// Removes what dead jobs left in these directories, or, with none, in the [`default_directory`]. Failures are left to the
+/// next job.
+pub fn clear_leftovers(directories: &[PathBuf]) {
+    if directories.is_empty() {
+        folder::clear_leftovers(&default_directory());
+    }
+    for directory in directories {
+        folder::clear_leftovers(directory);
+    }
+}
+
 impl SpillArea {
     /// The area of the job called `job`. `directories` are those that the operator named; with none it is the
     /// [`default_directory`], which is not touched before something is spilled but for what dead jobs left there.
@@ -118,9 +129,9 @@ impl SpillArea {
             }),
         };
         if named {
-            area.inner
-                .folders()
-                .map_err(|error| error.context("--spill-dir"))?;
+            area.inner.folders().map_err(|error| {
+                error.context("--spill-dir (camonica.spill_directories in config.yml)")
+            })?;
         } else {
             for directory in &area.inner.directories {
                 folder::clear_leftovers(directory);

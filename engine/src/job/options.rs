@@ -105,6 +105,12 @@ impl JobOptions {
         Ok(())
     }
 
+    /// Removes the spill files that killed processes have left, as each job that spills does when it begins. For callers that
+    /// found such a job's output committed, so that no job began.
+    pub fn clear_dead_spill(&self) {
+        crate::exec::spill::clear_leftovers(&self.spill_directories);
+    }
+
     /// The spill files of the job called `job`.
     ///
     /// # Errors

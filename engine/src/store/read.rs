@@ -4,8 +4,10 @@
 //! replaced after the snapshot is an error and never a mixture of two versions.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::refusal::s3_error;
+use crate::store::retry::Patience;
 use crate::store::runtime::{Task, spawn};
-use crate::store::s3::{key, s3_error};
+use crate::store::s3::key;
 use crate::store::{ObjectEntry, StoreSettings};
 use bytes::{Buf, Bytes};
 use object_store::aws::AmazonS3;
@@ -20,6 +22,7 @@ pub(crate) struct RangedReader {
     client: Arc<AmazonS3>,
     key: Key,
     entry: ObjectEntry,
+    patience: Patience,
     range_size: u64,
     in_flight: usize,
     next: u64,
@@ -41,6 +44,7 @@ impl RangedReader {
             client,
             key: key(&entry.location)?,
             entry: entry.clone(),
+            patience: Patience::new(settings),
             range_size: settings.range_size.max(1),
             in_flight: settings.ranges_in_flight.max(1),
             next: start,
@@ -59,6 +63,7 @@ impl RangedReader {
             let end = self.end.min(self.next.saturating_add(self.range_size));
             self.waiting.push_back(spawn(get_range(
                 Arc::clone(&self.client),
+                self.patience,
                 self.key.clone(),
                 self.entry.clone(),
                 self.next,
@@ -81,6 +86,7 @@ impl RangedReader {
 
 async fn get_range(
     client: Arc<AmazonS3>,
+    patience: Patience,
     key: Key,
     entry: ObjectEntry,
     start: u64,
@@ -98,14 +104,21 @@ async fn get_range(
             format!("{place}: the object changed since the job listed it; run the job again"),
         )
     };
-    let answer = client.get_opts(&key, options).await.map_err(|e| match e {
+    let read = || async {
+        let answer = client.get_opts(&key, options.clone()).await?;
+        let size = answer.meta.size;
+        if size != entry.size {
+            return Ok((size, Bytes::new()));
+        }
+        Ok((size, answer.bytes().await?))
+    };
+    let (size, bytes) = patience.run(read).await.map_err(|e| match e {
         object_store::Error::Precondition { .. } => changed(),
         other => s3_error(&place, other),
     })?;
-    if answer.meta.size != entry.size {
+    if size != entry.size {
         return Err(changed());
     }
-    let bytes = answer.bytes().await.map_err(|e| s3_error(&place, e))?;
     if bytes.len() as u64 != end - start {
         return Err(Error::new(
             ErrorKind::Timeout,

@@ -1,30 +1,35 @@
 //! S3 behind [`Store`](crate::store::Store): one client per bucket, listing, heads, writes and multipart uploads.
 //!
-//! The encryption header is set on the client, so that it goes with every PutObject and CreateMultipartUpload. Server
-//! errors, throttling and broken connections are retried with back-off by `object_store`; `RequestTimeout`, which
-//! S3 sends as a 400, is retried here. A key with an empty part (`a//b`), a part `.` or `..` or a control character cannot be
-//! named through `object_store`: a listing that meets one fails and says so.
+//! The encryption header is set on the client, so that it goes with every PutObject and CreateMultipartUpload. Requests
+//! are tried again by `object_store` and [`retry`](super::retry). A key with an empty part (`a//b`), a part `.` or `..` or a
+//! control character cannot be named through `object_store`: a listing that meets one fails and says so.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::refusal::s3_error;
+use crate::store::retry::Patience;
 use crate::store::settings::{Credentials, Encryption, StoreSettings};
 use crate::store::{Location, ObjectEntry};
 use futures::StreamExt;
 use object_store::aws::{
     AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, resolve_bucket_region,
 };
-use object_store::client::{HttpError, HttpErrorKind};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path as Key;
 use object_store::{
-    ClientConfigKey, ClientOptions, ObjectMeta, ObjectStoreExt, RetryConfig,
+    ClientConfigKey, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
     StaticCredentialProvider,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Heads in flight while a listing tells folder markers from empty objects.
 const HEADS_IN_FLIGHT: usize = 32;
+
+/// How long `object_store` makes a request again with one signature: S3 takes none that is older than 15 minutes, and
+/// temporary credentials are renewed five minutes before they end.
+const SIGNATURE_HOLDS: Duration = Duration::from_secs(240);
 
 /// The clients of all buckets that were used so far.
 #[derive(Debug)]
@@ -64,7 +69,7 @@ impl Buckets {
             .with_bucket_name(bucket)
             .with_retry(RetryConfig {
                 max_retries: settings.retries,
-                retry_timeout: settings.retry_timeout,
+                retry_timeout: settings.retry_timeout.min(SIGNATURE_HOLDS),
                 ..RetryConfig::default()
             })
             .with_config(
@@ -161,15 +166,16 @@ pub(crate) fn key(location: &Location) -> Result<Key> {
 
 /// All objects below `folder`; only those directly in it unless `recursive`. Folder markers (keys that end in `/` or
 /// `_$folder$`) are left out.
-pub(crate) async fn list(
+pub(super) async fn list(
     client: Arc<AmazonS3>,
+    patience: Patience,
     folder: Location,
     recursive: bool,
 ) -> Result<Vec<ObjectEntry>> {
     let mut entries = Vec::new();
     let mut token = None;
     loop {
-        let (page, next) = list_page(&client, &folder, recursive, None, token).await?;
+        let (page, next) = list_page(&client, patience, &folder, recursive, None, token).await?;
         entries.extend(page);
         token = next;
         if token.is_none() {
@@ -182,14 +188,15 @@ pub(crate) async fn list(
 }
 
 /// The first object below `folder` whose relative place `counts`.
-pub(crate) async fn find(
+pub(super) async fn find(
     client: Arc<AmazonS3>,
+    patience: Patience,
     folder: Location,
     counts: impl Fn(&str) -> bool + Send,
 ) -> Result<Option<ObjectEntry>> {
     let mut token = None;
     loop {
-        let (page, next) = list_page(&client, &folder, true, Some(50), token).await?;
+        let (page, next) = list_page(&client, patience, &folder, true, Some(50), token).await?;
         if let Some(found) = page.into_iter().find(|entry| counts(&entry.relative)) {
             return Ok(Some(found));
         }
@@ -203,23 +210,26 @@ pub(crate) async fn find(
 /// One page of a listing, and the token of the next.
 async fn list_page(
     client: &Arc<AmazonS3>,
+    patience: Patience,
     folder: &Location,
     recursive: bool,
     most: Option<usize>,
     token: Option<String>,
 ) -> Result<(Vec<ObjectEntry>, Option<String>)> {
     let prefix = folder_prefix(folder)?;
-    let options = PaginatedListOptions {
-        delimiter: (!recursive).then_some(Cow::Borrowed("/")),
-        page_token: token,
-        max_keys: most,
-        ..PaginatedListOptions::default()
-    };
-    let page = client
-        .list_paginated((!prefix.is_empty()).then_some(prefix.as_str()), options)
+    let page = patience
+        .run(|| {
+            let options = PaginatedListOptions {
+                delimiter: (!recursive).then_some(Cow::Borrowed("/")),
+                page_token: token.clone(),
+                max_keys: most,
+                ..PaginatedListOptions::default()
+            };
+            client.list_paginated((!prefix.is_empty()).then_some(prefix.as_str()), options)
+        })
         .await
         .map_err(|e| list_error(folder, e))?;
-    let objects = drop_markers(client, page.result.objects)
+    let objects = drop_markers(client, patience, page.result.objects)
         .await
         .map_err(|e| s3_error(&folder.to_string(), e))?;
     let entries = objects
@@ -227,6 +237,20 @@ async fn list_page(
         .filter_map(|meta| entry(folder, &prefix, meta))
         .collect();
     Ok((entries, page.page_token))
+}
+
+/// Deletes objects, by up to 1,000 with a request; the first failure, after all were tried.
+pub(super) async fn delete(client: &Arc<AmazonS3>, keys: &[Key]) -> object_store::Result<()> {
+    let keys: Vec<object_store::Result<Key>> = keys.iter().cloned().map(Ok).collect();
+    let mut results = client.delete_stream(futures::stream::iter(keys).boxed());
+    let mut failure = None;
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(e) => failure = failure.or(Some(e)),
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// `key/`, or nothing for a whole bucket.
@@ -243,6 +267,7 @@ fn folder_prefix(folder: &Location) -> Result<String> {
 /// object `a`: a head request tells them apart.
 async fn drop_markers(
     client: &Arc<AmazonS3>,
+    patience: Patience,
     objects: Vec<ObjectMeta>,
 ) -> object_store::Result<Vec<ObjectMeta>> {
     let checked: Vec<object_store::Result<Option<ObjectMeta>>> = futures::stream::iter(objects)
@@ -255,7 +280,7 @@ async fn drop_markers(
                 if meta.size > 0 {
                     return Ok(Some(meta));
                 }
-                match client.head(&meta.location).await {
+                match patience.run(|| client.head(&meta.location)).await {
                     Ok(_) => Ok(Some(meta)),
                     Err(object_store::Error::NotFound { .. }) => Ok(None),
                     Err(e) => Err(e),
@@ -299,141 +324,9 @@ fn list_error(folder: &Location, error: object_store::Error) -> Error {
     s3_error(&folder.to_string(), error)
 }
 
-/// Runs a write again when S3 gave up waiting for its body (`RequestTimeout`, a 400).
-pub(crate) async fn retry_write<T, F, Fut>(retries: usize, place: &str, mut write: F) -> Result<T>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = object_store::Result<T>>,
-{
-    let mut tries = 0;
-    loop {
-        match write().await {
-            Ok(done) => return Ok(done),
-            Err(e) if tries < retries && e.to_string().contains("<Code>RequestTimeout</Code>") => {
-                tries += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(100 << tries.min(6))).await;
-            }
-            Err(e) => return Err(s3_error(place, e)),
-        }
-    }
-}
-
-/// Puts `object_store`'s error into one of our classes, with the name of the object.
-pub(crate) fn s3_error(place: &str, error: object_store::Error) -> Error {
-    use object_store::Error as Store;
-    let text = error.to_string();
-    let kind = match &error {
-        Store::NotFound { .. } => ErrorKind::NotFound,
-        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::Denied,
-        Store::Precondition { .. } | Store::NotModified { .. } => ErrorKind::Changed,
-        Store::AlreadyExists { .. } => ErrorKind::NotEmpty,
-        Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => ErrorKind::Config,
-        other => class_of(other, &text),
-    };
-    Error::new(kind, place).with_source(shorten(text))
-}
-
-/// The class of an error that `object_store` calls generic.
-fn class_of(error: &object_store::Error, text: &str) -> ErrorKind {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        if let Some(http) = current.downcast_ref::<HttpError>()
-            && !matches!(http.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown)
-        {
-            return ErrorKind::Timeout;
-        }
-        cause = current.source();
-    }
-    if text.contains("<Code>NoSuchUpload</Code>") {
-        // a 404 in S3, a 400 elsewhere
-        return ErrorKind::NotFound;
-    }
-    // the type that holds the status is private: its text is all there is
-    let status = text
-        .split_once("status code: ")
-        .and_then(|(_, rest)| rest.get(..3))
-        .and_then(|digits| digits.parse::<u16>().ok());
-    match status {
-        Some(401 | 403) => ErrorKind::Denied,
-        Some(404) => ErrorKind::NotFound,
-        Some(412) => ErrorKind::Changed,
-        Some(429 | 503) => ErrorKind::Throttled,
-        Some(408 | 504) => ErrorKind::Timeout,
-        _ if text.contains("SlowDown") => ErrorKind::Throttled,
-        _ if text.contains("RequestTimeout") => ErrorKind::Timeout,
-        _ => ErrorKind::Io,
-    }
-}
-
-/// Bodies of errors can be long; the start tells enough.
-fn shorten(mut text: String) -> String {
-    const MOST: usize = 1_500;
-    if text.len() > MOST {
-        let end = (0..=MOST).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or(0));
-        text.push_str("...");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn generic(text: &str) -> object_store::Error {
-        object_store::Error::Generic {
-            store: "S3",
-            source: text.to_owned().into(),
-        }
-    }
-
-    #[test]
-    fn errors_get_a_class_and_name_the_object() {
-        for (error, kind) in [
-            (
-                generic("non-2xx status code: 403 Forbidden: <Error/>"),
-                ErrorKind::Denied,
-            ),
-            (
-                generic("non-2xx status code: 404 Not Found: NoSuchBucket"),
-                ErrorKind::NotFound,
-            ),
-            (
-                generic("non-2xx status code: 503 : <Code>SlowDown</Code>"),
-                ErrorKind::Throttled,
-            ),
-            (
-                generic("Server returned error response: SlowDown"),
-                ErrorKind::Throttled,
-            ),
-            (
-                generic("non-2xx status code: 400 : <Code>RequestTimeout</Code>"),
-                ErrorKind::Timeout,
-            ),
-            (generic("anything else"), ErrorKind::Io),
-            (
-                object_store::Error::Precondition {
-                    path: "k".into(),
-                    source: "412".into(),
-                },
-                ErrorKind::Changed,
-            ),
-            (
-                object_store::Error::NotFound {
-                    path: "k".into(),
-                    source: "404".into(),
-                },
-                ErrorKind::NotFound,
-            ),
-        ] {
-            let text = error.to_string();
-            let mapped = s3_error("s3://b/k", error);
-            assert_eq!(mapped.kind(), kind, "{text}");
-            assert!(mapped.to_string().starts_with("s3://b/k: "), "{mapped}");
-        }
-        let long = s3_error("s3://b/k", generic(&"é".repeat(5_000)));
-        assert!(long.to_string().len() < 1_600);
-    }
 
     #[test]
     fn keys_are_kept_as_they_are() {
@@ -443,25 +336,5 @@ mod tests {
         }
         assert!(key(&Location::parse("s3://b/x").unwrap().join("../y")).is_err());
         assert!(key(&Location::parse("/x").unwrap()).is_err());
-    }
-
-    #[test]
-    fn timeouts_of_the_body_are_tried_again() {
-        let mut calls = 0;
-        let result = super::super::runtime::wait(async move {
-            retry_write(3, "s3://b/k", || {
-                calls += 1;
-                let fails = calls < 3;
-                async move {
-                    if fails {
-                        Err(generic("<Code>RequestTimeout</Code>"))
-                    } else {
-                        Ok(calls)
-                    }
-                }
-            })
-            .await
-        });
-        assert_eq!(result.unwrap().unwrap(), 3);
     }
 }

@@ -53,11 +53,7 @@ impl CredentialProvider for Chain {
         let found = self.provider.provide_credentials().await.map_err(|error| {
             object_store::Error::Generic {
                 store: "S3",
-                source: format!(
-                    "no credentials of AWS: {}",
-                    aws_sdk_s3::error::DisplayErrorContext(&error)
-                )
-                .into(),
+                source: format!("no credentials of AWS: {}", super::refusal::chain(&error)).into(),
             }
         })?;
         let credential = Arc::new(AwsCredential {

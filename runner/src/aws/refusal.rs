@@ -8,7 +8,7 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 /// Longest text of a service that is passed on, in bytes.
 const MOST_TEXT: usize = 600;
@@ -96,7 +96,7 @@ impl Refusal {
             }
             // No answer, or one that cannot be read.
             other => {
-                let message = format!("{}", DisplayErrorContext(other));
+                let message = chain(other);
                 (String::new(), message, judge_transport(other))
             }
         };
@@ -235,9 +235,10 @@ impl Refusal {
                         None => "Set aws.s3.region to the region of the bucket".to_owned(),
                     });
                 }
+                // a HEAD has no body that would tell which of the two it is
                 (Some(403), _) => {
                     return Some(format!(
-                        "Allow {} in the IAM policy and the bucket's policy (`camonica iam-policy` prints what a run needs)",
+                        "Check aws.access_key_id and aws.secret_access_key, and allow {} in the IAM policy and the bucket's policy (`camonica iam-policy` prints what a run needs)",
                         actions_of(operation)
                     ));
                 }
@@ -318,6 +319,21 @@ where
     }
 }
 
+/// An error and its causes, one after the other, each said once.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
 fn shortened(mut text: String) -> String {
     if text.len() > MOST_TEXT {
         let end = (0..=MOST_TEXT)
@@ -391,6 +407,19 @@ mod tests {
         let text = refusal.text("s3://b/k", "HeadObject");
         assert!(
             text.contains("no answer") && text.contains("given up after 7 tries"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = std::io::Error::other("connection refused");
+        let outer = std::io::Error::other(inner);
+        assert_eq!(chain(&outer), "connection refused");
+        let credentials = CredentialsError::not_loaded("no credentials found in chain");
+        let text = chain(&credentials);
+        assert!(
+            text.ends_with("no credentials found in chain") && !text.contains("NotLoaded"),
             "{text}"
         );
     }

@@ -407,6 +407,16 @@ impl S3 {
     /// Ends the uploads to exactly this key. Whoever is about to write the key calls it first: the key belongs to the run, which holds
     /// the lock, so that such an upload was left by an attempt that is dead.
     pub(crate) async fn abort_dead_uploads(&self, key: &Key) -> Result<u64, String> {
+        // In order of their keys, and the key itself is the first with its prefix.
+        self.abort_uploads(key, true).await
+    }
+
+    /// Ends the uploads to all keys below this prefix, to which nobody may be writing.
+    pub(crate) async fn abort_uploads_below(&self, prefix: &Key) -> Result<u64, String> {
+        self.abort_uploads(prefix, false).await
+    }
+
+    async fn abort_uploads(&self, prefix: &Key, exact: bool) -> Result<u64, String> {
         let mut aborted = 0;
         let (mut key_marker, mut id_marker) = (None::<String>, None::<String>);
         loop {
@@ -415,8 +425,8 @@ impl S3 {
                 .run("ListMultipartUploads", || async {
                     self.client
                         .list_multipart_uploads()
-                        .bucket(&key.bucket)
-                        .prefix(&key.key)
+                        .bucket(&prefix.bucket)
+                        .prefix(&prefix.key)
                         .encoding_type(EncodingType::Url)
                         .set_key_marker(key_marker.clone())
                         .set_upload_id_marker(id_marker.clone())
@@ -425,21 +435,30 @@ impl S3 {
                         .map_err(Refusal::new)
                 })
                 .await
-                .map_err(|refusal| refusal.text(&key.to_string(), "ListMultipartUploads"))?;
+                .map_err(|refusal| refusal.text(&prefix.to_string(), "ListMultipartUploads"))?;
             let encoded = output.encoding_type() == Some(&EncodingType::Url);
             let mut passed = false;
             for upload in output.uploads() {
                 let name = upload.key().unwrap_or_default();
                 // Services exist that say "encoded" and do not encode: the key as it stands counts as well.
-                let same =
-                    name == key.key || (encoded && decode(name).is_ok_and(|name| name == key.key));
-                passed |= !same;
-                if let Some(id) = upload.upload_id().filter(|_| same) {
-                    self.abort_upload(key, id).await?;
+                let is_meant = |name: &str| match exact {
+                    true => name == prefix.key,
+                    false => name.starts_with(&prefix.key),
+                };
+                let decoded = Some(name).filter(|_| encoded).and_then(|n| decode(n).ok());
+                let meant = decoded
+                    .filter(|name| is_meant(name))
+                    .or_else(|| Some(name.to_owned()).filter(|name| is_meant(name)));
+                passed |= exact && meant.is_none();
+                if let (Some(key), Some(id)) = (meant, upload.upload_id()) {
+                    let key = Key {
+                        bucket: prefix.bucket.clone(),
+                        key,
+                    };
+                    self.abort_upload(&key, id).await?;
                     aborted += 1;
                 }
             }
-            // In order of their keys, and the key itself is the first with its prefix.
             let next = output.next_key_marker().filter(|next| !next.is_empty());
             if passed || output.is_truncated() != Some(true) || next.is_none() {
                 break;

@@ -1,5 +1,7 @@
 //! What is checked before anything is begun, in the order and the words of the reference.
 
+use std::collections::BTreeSet;
+
 use engine::job::options::now_ms;
 use engine::store::Location;
 
@@ -168,6 +170,51 @@ pub(super) fn folders(
         }
     }
     unfinished_first()
+}
+
+/// Folders that are written late in a run can be listed: a bucket that is misspelt, or that nobody may touch, is told before
+/// hours of work and not after.
+///
+/// # Errors
+/// `Config` with what the service says of each bucket that cannot be listed.
+pub(super) fn buckets_are_there(config: &Config, plan: &Plan, objects: &Objects) -> Result<()> {
+    let folders = [
+        (StepName::Enrich, config.enriched.bad.as_ref()),
+        (
+            StepName::Enrich,
+            config
+                .enriched
+                .errors
+                .as_ref()
+                .filter(|_| config.errors_apart()),
+        ),
+        (StepName::Shred, Some(&config.shredded.bad)),
+        (
+            StepName::ArchiveRaw,
+            config.raw.as_ref().map(|raw| &raw.archive),
+        ),
+        (StepName::ArchiveEnriched, config.enriched.archive.as_ref()),
+        (StepName::ArchiveShredded, config.shredded.archive.as_ref()),
+    ];
+    let (mut asked, mut mistakes) = (BTreeSet::new(), Vec::new());
+    for (step, folder) in folders {
+        let Some(folder) = folder.filter(|_| plan.runs(step)) else {
+            continue;
+        };
+        let Some((bucket, _)) = folder.bucket_and_key() else {
+            continue;
+        };
+        if asked.insert(bucket.to_owned())
+            && let Err(mistake) = objects.any(folder, &|_| true)
+        {
+            mistakes.push(mistake);
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Config(mistakes.join("\n")))
+    }
 }
 
 /// The command that finishes what was begun.

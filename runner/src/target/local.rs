@@ -20,8 +20,12 @@ impl Target for Local {
         let output = context.run_folder(&context.config.enriched.good);
         // A commit that was cut off comes first: it may have written its marker already, and still have leftovers to clear.
         let report = match job.finish_cut().map_err(|error| error.to_string())? {
-            Some(report) => report,
+            Some(report) => {
+                job.options.clear_dead_spill();
+                report
+            }
             None if is_committed(context, &output, &["_SUCCESS"])? => {
+                job.options.clear_dead_spill();
                 return Ok(committed_before(&output));
             }
             None => job.run().map_err(|error| error.to_string())?,
@@ -36,8 +40,12 @@ impl Target for Local {
         let job = shred::job(context)?;
         let output = context.run_folder(&context.config.shredded.good);
         let report = match job.finish_cut().map_err(|error| error.to_string())? {
-            Some(report) => report,
+            Some(report) => {
+                job.options.clear_dead_spill();
+                report
+            }
             None if is_committed(context, &output, &shred::MARKERS)? => {
+                job.options.clear_dead_spill();
                 return Ok(committed_before(&output));
             }
             None => job.run().map_err(|error| error.to_string())?,

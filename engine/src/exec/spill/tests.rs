@@ -210,7 +210,8 @@ fn a_directory_that_cannot_be_used_is_named_at_the_start() {
     let error = SpillArea::open("shred", &[file.path().join("below")]).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("--spill-dir: ") && text.contains(file.path().to_str().unwrap()),
+        text.starts_with("--spill-dir (camonica.spill_directories in config.yml): ")
+            && text.contains(file.path().to_str().unwrap()),
         "{text}"
     );
 }
