@@ -89,6 +89,7 @@ pub fn finish(program: &str, outcome: Result<JobReport>) -> ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use std::os::unix::fs::PermissionsExt;
 
     const SHRED: &str =
         "shred --input-folder i --output-folder o --bad-folder b --iglu-config e30=";
@@ -134,13 +135,23 @@ mod tests {
         let resolver = tempfile::tempdir().unwrap();
         let path = resolver.path().join("resolver.json");
         std::fs::write(&path, r#"{"schema":"iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1","data":{"cacheSize":5,"repositories":[]}}"#).unwrap();
+        // stands for the secret, too
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let path = path.to_str().unwrap();
         let (shred, etl) = (SHRED.replace("e30=", path), ETL.replace("e30=", path));
         for (text, expected) in [
-            (format!("{etl} --shard 1/3"), "etl cannot be done in shards"),
             (
-                format!("commit --shards 3 {etl}"),
-                "etl cannot be done in shards",
+                format!("{etl} --shard 1/3"),
+                "--exchange: the shards of an etl job",
+            ),
+            (
+                format!("{etl} --shard 1/3 --log-folder l"),
+                "--exchange: the shards of an etl job",
+            ),
+            (format!("commit --shards 3 {etl}"), "--exchange"),
+            (
+                format!("commit --shards 0 {etl} --exchange x --exchange-secret {path}"),
+                "from 1 to 4096 shards",
             ),
             (
                 format!("{shred} --shard 1/3"),

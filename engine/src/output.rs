@@ -15,8 +15,8 @@
 //!   files; Spark wrote one for each empty partition, and S3DistCp copied them.
 //! * Attempts have names of their own. Two attempts of a run may live at the same time: the one that writes its commit
 //!   plan first wins, the other fails and leaves nothing.
-//! * An upload that a killed process began and no plan knows costs storage until somebody ends it: the runner, once the job
-//!   of its run has committed, or the bucket's lifecycle rule (`AbortIncompleteMultipartUpload`).
+//! * An upload that a killed process began and no plan knows costs storage until somebody ends it: the commit of a job in
+//!   parts, the runner once the job of its run has committed, or the bucket's lifecycle rule (`AbortIncompleteMultipartUpload`).
 
 mod attempt;
 mod check;
@@ -140,6 +140,29 @@ impl JobOutput {
             Some(plan) => finish_commit(store, settings, &plan, &plan_location),
             None => Ok(None),
         }
+    }
+
+    /// Whether somebody is committing an output of these settings, or has done so: what tasks wrote is then on its way to its
+    /// place, or there.
+    ///
+    /// # Errors
+    /// When the folders cannot be read.
+    pub(crate) fn is_being_committed(store: &Store, settings: &OutputSettings) -> Result<bool> {
+        // the plan goes after the last marker has come, so one of both is always seen
+        if store.head(&plan_location(settings)?)?.is_some() {
+            return Ok(true);
+        }
+        let mut is_marked = false;
+        for root in &settings.roots {
+            for folder in &root.success_folders {
+                let marker = root.location.join(folder).join(commit::SUCCESS);
+                if store.head(&marker)?.is_none() {
+                    return Ok(false);
+                }
+                is_marked = true;
+            }
+        }
+        Ok(is_marked)
     }
 
     fn open(store: Store, settings: OutputSettings, plan_location: Location) -> Result<Self> {

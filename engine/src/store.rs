@@ -19,6 +19,7 @@ mod read;
 mod refusal;
 mod retry;
 mod s3;
+mod uploads;
 
 pub use location::Location;
 pub use settings::{Credentials, Encryption, StaticCredentials, StoreSettings};
@@ -417,6 +418,18 @@ impl Store {
         runtime::wait(complete)?
             .map(|done| done.e_tag)
             .map_err(|e| s3_error(&upload.location.to_string(), e))
+    }
+
+    /// Uploads that are open below a folder in S3; elsewhere there are none.
+    ///
+    /// # Errors
+    /// When they cannot be listed: `Denied` without the permission `s3:ListBucketMultipartUploads`.
+    pub fn open_uploads(&self, folder: &Location) -> Result<Vec<Upload>> {
+        if folder.is_local() {
+            return Ok(Vec::new());
+        }
+        let client = self.client(folder)?;
+        runtime::wait(uploads::open(client, folder.clone()))?
     }
 
     /// Gives an upload up; one that is gone is no error.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::enrich::EnrichSource;
-use super::shards::NoShardArguments;
+use super::shards::ShardArguments;
 use super::shared::{SharedArguments, ShredRuleArguments};
 use crate::error::Result;
 use crate::job::{EtlJob, JobOptions, JobReport};
@@ -32,26 +32,31 @@ pub struct EtlArguments {
     #[command(flatten)]
     rules: ShredRuleArguments,
     #[command(flatten)]
-    no_shards: NoShardArguments,
+    pub(super) shards: ShardArguments,
     #[command(flatten)]
     shared: SharedArguments,
 }
 
 impl EtlArguments {
-    /// Runs the job.
+    /// Runs the job, or one shard of it.
     ///
     /// # Errors
     /// When an option cannot be used or the job fails.
     pub fn run(&self) -> Result<JobReport> {
-        self.job()?.run()
+        self.shards.run_etl(&self.whole_job()?)
     }
 
-    /// The job.
+    /// The job, if it is to be done as a whole.
     ///
     /// # Errors
-    /// `Config` when an option cannot be used.
+    /// `Config` when an option cannot be used, or if it is one shard of the job that is asked for.
     pub fn job(&self) -> Result<EtlJob> {
-        self.no_shards.refuse()?;
+        self.shards.refuse()?;
+        self.whole_job()
+    }
+
+    /// The job, whichever part of it is to be done.
+    pub(super) fn whole_job(&self) -> Result<EtlJob> {
         let (resolver, enrichments) = self.source.documents()?;
         let options = self.shared.job_options()?;
         Ok(EtlJob {

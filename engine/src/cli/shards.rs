@@ -8,7 +8,7 @@ use clap::Args;
 use super::Command;
 use crate::error::{Error, Result};
 use crate::job::parts::shards::{self, ExchangeSecret, Shard, ShardOptions};
-use crate::job::{EnrichJob, JobReport, ShredJob};
+use crate::job::{EnrichJob, EtlJob, JobReport, ShredJob};
 
 /// Options of a job that several processes do, each for itself.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub struct ShardArguments {
     /// that was killed is started again in the same way
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// Folder or s3:// place in which shards leave, sealed, what others need: needed by shred; for enrich a log folder does
+    /// Folder or s3:// place in which shards leave, sealed, what others need: needed by shred and etl; for enrich a log folder does
     #[arg(long, value_name = "URI", requires = "exchange_secret")]
     exchange: Option<String>,
     /// File with 32 bytes or more that all shards share, readable by its owner only: the key of the exchange is derived from it
@@ -90,6 +90,20 @@ impl ShardArguments {
         }
     }
 
+    /// Runs an etl job, or a share of it.
+    ///
+    /// # Errors
+    /// When the job fails.
+    pub fn run_etl(&self, job: &EtlJob) -> Result<JobReport> {
+        match self.shard {
+            Some(shard) => shards::run_etl(job, shard, &self.options(self.timeout())?),
+            None => {
+                self.refuse()?;
+                job.run()
+            }
+        }
+    }
+
     fn timeout(&self) -> Duration {
         Duration::from_secs(self.exchange_timeout)
     }
@@ -101,30 +115,6 @@ impl ShardArguments {
             ));
         }
         self.options(Duration::from_secs(wait))
-    }
-}
-
-/// `etl` in shards, which there is not.
-#[derive(Debug, Args)]
-pub struct NoShardArguments {
-    /// Not for etl
-    #[arg(long, value_name = "I/N", hide = true)]
-    shard: Option<String>,
-}
-
-impl NoShardArguments {
-    /// Says what to do instead.
-    ///
-    /// # Errors
-    /// `Config` if the option is given.
-    pub fn refuse(&self) -> Result<()> {
-        match &self.shard {
-            None => Ok(()),
-            Some(shard) => Err(Error::config(format!(
-                "--shard {shard}: etl cannot be done in shards; run `enrich --shard` for each shard and `commit`, then \
-                 `shred --shard` for each shard and `commit`"
-            ))),
-        }
     }
 }
 
@@ -162,9 +152,10 @@ impl CommitArguments {
                 let options = arguments.shards.of_commit(self.wait)?;
                 shards::commit_shred(&arguments.whole_job()?, self.shards, &options)
             }
-            Command::Etl(_) => Err(Error::config(
-                "commit etl: etl cannot be done in shards; commit enrich, then shred",
-            )),
+            Command::Etl(arguments) => {
+                let options = arguments.shards.of_commit(self.wait)?;
+                shards::commit_etl(&arguments.whole_job()?, self.shards, &options)
+            }
         }
     }
 }

@@ -60,7 +60,7 @@ impl Candidates {
     }
 
     /// Adds keys that were not added before.
-    pub(super) fn extend(&mut self, keys: &[EventKey]) {
+    pub(crate) fn extend(&mut self, keys: &[EventKey]) {
         self.ids += keys.len() as u64;
         if let Keys::Exact(set) = &mut self.keys {
             let fitting = self.budget / BYTES_PER_EXACT_KEY;

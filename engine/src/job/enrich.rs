@@ -106,7 +106,7 @@ impl EnrichJob {
     }
 
     /// Names of the folders, in their order.
-    fn folder_names(&self) -> Vec<&'static str> {
+    pub(super) fn folder_names(&self) -> Vec<&'static str> {
         let mut names = vec!["good", "bad"];
         names.extend(self.errors.as_ref().map(|_| "errors"));
         names.extend(self.pii.as_ref().map(|_| "pii"));
@@ -228,6 +228,7 @@ impl EnrichJob {
                 outputs: manifest::outputs(files, &self.folder_names()),
                 enrich: Some(&counts),
                 shred: None,
+                deduplication: None,
                 corrupt: &report.corrupt,
             }
             .to_bytes()

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::report::{CorruptObject, EnrichCounts, JobReport, ShredCounts};
+use super::report::{CorruptObject, EnrichCounts, JobReport, Moved, ShredCounts};
 use super::shared::folder_reports;
 use crate::error::{Error, Result};
 use crate::input::Snapshot;
@@ -30,6 +30,9 @@ pub struct Manifest<'m> {
     /// Counts of a shred job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shred: Option<&'m ShredCounts>,
+    /// What the deduplication of a shred job moved, and its part of the lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deduplication: Option<Moved>,
     /// Damaged objects that were left on the operator's word.
     pub corrupt: &'m [CorruptObject],
 }
@@ -167,18 +170,20 @@ struct CommittedFile {
     etag: String,
 }
 
-/// The report of a job that was committed some time ago, if `manifest` is that of `job` of the run `run_id`.
+/// The report of a job that was committed some time ago, if `manifest` is that of `job` of the run `run_id`. The names and
+/// places of its folders are in the order in which it has them.
 pub fn report_of_committed(
     manifest: Vec<u8>,
     job: &str,
     run_id: &str,
+    root_names: &[&str],
     folders: &[&str],
 ) -> Option<JobReport> {
     let outputs: CommittedOutputs = serde_json::from_slice(&manifest).ok()?;
     let file = |file: CommittedFile| {
         let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
         Some(WrittenFile {
-            root: ROOT_NAMES.iter().position(|root| *root == file.root)?,
+            root: root_names.iter().position(|root| *root == file.root)?,
             folder: folder.to_owned(),
             name: name.to_owned(),
             rows: file.rows,
@@ -194,9 +199,6 @@ pub fn report_of_committed(
     let report = report_of_finished(&finished, folders).ok()?;
     (report.job == job && report.run_id == run_id).then_some(report)
 }
-
-/// What the roots of an output are called in a manifest, in order.
-const ROOT_NAMES: [&str; 3] = ["good", "bad", "errors"];
 
 impl Manifest<'_> {
     /// The bytes of the document.

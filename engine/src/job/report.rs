@@ -142,6 +142,8 @@ impl EnrichCounts {
 pub struct ShredCounts {
     /// Lines read.
     pub lines: u64,
+    /// Bytes of these lines, uncompressed, without their ends.
+    pub line_bytes: u64,
     /// Events in the output: atomic lines.
     pub good: u64,
     /// Lines that became bad rows.
@@ -158,7 +160,7 @@ pub struct ShredCounts {
     pub candidate_ids: u64,
     /// Lines that waited for the decision about their id.
     pub waiting_lines: u64,
-    /// Bytes of these lines.
+    /// Bytes of these lines, packed.
     pub waiting_bytes: u64,
     /// Bytes of the keys that the scan gathered.
     pub key_bytes: u64,
@@ -166,12 +168,48 @@ pub struct ShredCounts {
     pub spilled_key_bytes: u64,
     /// Bytes of sealed files that took waiting lines for which there was no room in memory.
     pub spilled_line_bytes: u64,
+    /// Sealed bytes of keys that went through an exchange between processes.
+    pub exchanged_key_bytes: u64,
+    /// Sealed bytes of waiting lines that did.
+    pub exchanged_line_bytes: u64,
+}
+
+/// What deduplication moved, and its part of the lines that were read: how a manifest states it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Moved {
+    /// Bytes of all lines, uncompressed.
+    pub input_bytes: u64,
+    /// Bytes of keys: 16 an event.
+    pub key_bytes: u64,
+    /// In percent of the lines.
+    pub key_percent: f64,
+    /// Bytes of the lines that waited for a decision, packed.
+    pub waiting_bytes: u64,
+    /// In percent of the lines.
+    pub waiting_percent: f64,
+    /// What of it went through an exchange between processes, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchanged: Option<Exchanged>,
+}
+
+/// Sealed bytes that went through an exchange between processes, without what the exchange puts around them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Exchanged {
+    /// Of keys.
+    pub key_bytes: u64,
+    /// In percent of the lines.
+    pub key_percent: f64,
+    /// Of lines that waited.
+    pub line_bytes: u64,
+    /// In percent of the lines.
+    pub line_percent: f64,
 }
 
 impl ShredCounts {
     /// Adds another worker's counts.
     pub fn add(&mut self, other: &Self) {
         self.lines += other.lines;
+        self.line_bytes += other.line_bytes;
         self.good += other.good;
         self.bad += other.bad;
         self.natural_duplicates += other.natural_duplicates;
@@ -184,6 +222,31 @@ impl ShredCounts {
         self.key_bytes += other.key_bytes;
         self.spilled_key_bytes += other.spilled_key_bytes;
         self.spilled_line_bytes += other.spilled_line_bytes;
+        self.exchanged_key_bytes += other.exchanged_key_bytes;
+        self.exchanged_line_bytes += other.exchanged_line_bytes;
+    }
+
+    /// What deduplication moved.
+    pub fn moved(&self) -> Moved {
+        // three digits behind the point tell 10 bytes of a megabyte
+        let percent = |bytes: u64| {
+            let part = bytes as f64 / self.line_bytes.max(1) as f64;
+            (part * 100_000.0).round() / 1000.0
+        };
+        let exchanged = Exchanged {
+            key_bytes: self.exchanged_key_bytes,
+            key_percent: percent(self.exchanged_key_bytes),
+            line_bytes: self.exchanged_line_bytes,
+            line_percent: percent(self.exchanged_line_bytes),
+        };
+        Moved {
+            input_bytes: self.line_bytes,
+            key_bytes: self.key_bytes,
+            key_percent: percent(self.key_bytes),
+            waiting_bytes: self.waiting_bytes,
+            waiting_percent: percent(self.waiting_bytes),
+            exchanged: (exchanged.key_bytes + exchanged.line_bytes > 0).then_some(exchanged),
+        }
     }
 
     /// Invariant 1: every line is accounted for.
@@ -290,9 +353,13 @@ impl JobReport {
             ),
         ];
         if let Some(shard) = &self.shard {
+            let visible = match self.job {
+                "etl" => "the enriched events are visible, the shredded ones not before",
+                _ => "nothing is visible before",
+            };
             rows.push((
                 "shard".into(),
-                format!("{shard}, done; nothing is visible before `commit` has made one output of all shards"),
+                format!("{shard}, done; {visible} `commit` has made one output of all shards"),
             ));
         }
         if let Some(counts) = &self.enrich {
@@ -329,14 +396,32 @@ impl JobReport {
                 grouped(counts.synthetic_duplicates),
             ));
             rows.push(("shredded JSONs".into(), grouped(counts.shredded)));
+            let moved = counts.moved();
+            let share = |bytes: u64, percent: f64| {
+                if counts.line_bytes > 0 {
+                    format!("{} ({percent:.2} %)", megabytes(bytes))
+                } else {
+                    megabytes(bytes)
+                }
+            };
             rows.push((
                 "moved by deduplication".into(),
                 format!(
                     "{} of keys, {} of lines",
-                    megabytes(counts.key_bytes),
-                    megabytes(counts.waiting_bytes)
+                    share(moved.key_bytes, moved.key_percent),
+                    share(moved.waiting_bytes, moved.waiting_percent)
                 ),
             ));
+            if let Some(sent) = &moved.exchanged {
+                rows.push((
+                    "  of these exchanged, sealed".into(),
+                    format!(
+                        "{} for keys, {} for lines",
+                        share(sent.key_bytes, sent.key_percent),
+                        share(sent.line_bytes, sent.line_percent)
+                    ),
+                ));
+            }
             if counts.spilled_key_bytes + counts.spilled_line_bytes > 0 {
                 rows.push((
                     "  of these spilled, sealed".into(),
@@ -482,6 +567,40 @@ mod tests {
         let old: EnrichCounts = serde_json::from_str(old).unwrap();
         assert!(old.caches.is_empty() && old.failed_by_enrichment.is_empty());
         assert_eq!(CacheCounts::default().rate(), None);
+    }
+
+    #[test]
+    fn what_deduplication_moved_is_told_with_its_share() {
+        let mut counts = ShredCounts {
+            lines: 1_000_000,
+            line_bytes: 2_500_000_000,
+            key_bytes: 16_000_000,
+            waiting_bytes: 20_000_000,
+            ..ShredCounts::default()
+        };
+        let table = |counts: &ShredCounts| {
+            let shred = Some(counts.clone());
+            JobReport {
+                shred,
+                ..JobReport::default()
+            }
+            .to_table()
+        };
+        assert_eq!(counts.moved().exchanged, None);
+        let expected = "16.00 MB (0.64 %) of keys, 20.00 MB (0.80 %) of lines\n";
+        assert!(table(&counts).contains(expected), "{}", table(&counts));
+        (counts.exchanged_key_bytes, counts.exchanged_line_bytes) = (16_050_000, 25_000_000);
+        let expected = "  of these exchanged, sealed  16.05 MB (0.64 %) for keys, 25.00 MB (1.00 %) for lines\n";
+        assert!(table(&counts).contains(expected), "{}", table(&counts));
+        let moved = serde_json::to_value(counts.moved()).unwrap();
+        assert_eq!(moved["input_bytes"], 2_500_000_000u64);
+        assert_eq!(moved["key_percent"], 0.64);
+        assert_eq!(moved["exchanged"]["key_percent"], 0.642);
+        assert_eq!(moved["exchanged"]["line_bytes"], 25_000_000);
+        // no lines: no share of nothing
+        let none = ShredCounts::default();
+        assert_eq!(none.moved().key_percent, 0.0);
+        assert!(table(&none).contains("0.00 MB of keys"), "{}", table(&none));
     }
 
     #[test]

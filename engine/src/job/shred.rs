@@ -44,6 +44,9 @@ pub struct ShredJob {
     pub options: JobOptions,
 }
 
+/// Names of the folders, in their order.
+pub(super) const FOLDER_NAMES: [&str; 2] = ["good", "bad"];
+
 /// Which ids occur more than once, and what it took to know.
 pub(super) struct Scanned {
     candidates: Candidates,
@@ -196,9 +199,10 @@ impl ShredJob {
                 job: "shred",
                 run_id: &report.run_id,
                 inputs: manifest::inputs(snapshot),
-                outputs: manifest::outputs(files, &["good", "bad"]),
+                outputs: manifest::outputs(files, &FOLDER_NAMES),
                 enrich: None,
                 shred: Some(&counts),
+                deduplication: Some(counts.moved()),
                 corrupt: &report.corrupt,
             }
             .to_bytes()
@@ -364,6 +368,7 @@ impl<'j> Stage<'j> {
         .ok_or_else(|| Error::internal("a chunk of an object without a rank"))?;
         for line in chunk.lines() {
             worker.counts.lines += 1;
+            worker.counts.line_bytes += line.bytes.len() as u64;
             let text = decode_utf8(line.bytes);
             match shred_line(
                 &text,

@@ -121,10 +121,20 @@ impl LocalAttempt {
             // a link, and no renaming: of two that want the lock one gets it
             Owner::Gone(None) => match take_new_lock(&lock_path, note, link_new) {
                 Ok(held) => held,
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(busy()),
+                // it has it already, or is just about to
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    return Err(busy());
+                }
                 Err(e) => return Err(local::at(&lock_path, e)),
             },
         };
+        // left by a process that was killed between two names
+        local::remove_file(&unnamed(&lock_path))?;
         // another process may have had the lock until now, and have ended its work
         if !folder.is_dir() {
             return Err(gone());
@@ -183,6 +193,12 @@ impl LocalAttempt {
     }
 }
 
+/// Where a lock file is made that has not its name yet.
+fn unnamed(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}{}", local::TEMPORARY_ENDING))
+}
+
 /// Makes a lock file that is locked and has its note before it has its name: a lock file that nobody holds is a dead
 /// attempt's, however young it is. `NotFound` if somebody who tidies up took it away meanwhile.
 fn take_new_lock(
@@ -190,14 +206,20 @@ fn take_new_lock(
     note: &Note,
     name_it: impl FnOnce(&Path, &Path) -> io::Result<()>,
 ) -> io::Result<File> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let made = path.with_file_name(format!(".{name}{}", local::TEMPORARY_ENDING));
+    let made = unnamed(path);
+    // what a process left that was killed here is as good as new; one that lives holds it
     let mut file = OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(false)
         .open(&made)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
     let ready = file
-        .lock()
+        .set_len(0)
         .and_then(|()| file.write_all(&serde_json::to_vec(note)?))
         .and_then(|()| file.sync_all())
         .and_then(|()| name_it(&made, path));
@@ -254,6 +276,28 @@ fn remove_tree(path: &Path) -> Result<()> {
 pub(super) fn remove(root: &Path, attempt: &str) -> Result<()> {
     remove_tree(&folder(root, attempt))?;
     local::remove_file(&lock_path(root, attempt))
+}
+
+/// Deletes what processes left that were killed while they wrote a commit plan or the lock file of an attempt, when the attempt is
+/// committed: one that is still at it is too late.
+pub(super) fn remove_unfinished(root: &Path, attempt: &str) -> Result<()> {
+    let temporary = root.join(TEMPORARY);
+    let entries = match fs::read_dir(&temporary) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(local::at(&temporary, e)),
+    };
+    let begins = [format!(".{PLAN}."), format!(".{attempt}{LOCK_ENDING}")];
+    for entry in entries {
+        let entry = entry.map_err(|e| local::at(&temporary, e))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(local::TEMPORARY_ENDING)
+            && begins.iter().any(|begin| name.starts_with(begin))
+        {
+            local::remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Clears what dead attempts left in `_temporary/` of a root, but for the attempt called `kept`.
@@ -406,6 +450,51 @@ mod tests {
         fs::remove_file(&other).unwrap();
         sweep(&store, &place(root), &own_plan, None).unwrap();
         assert!(!root.join("_temporary").exists());
+    }
+
+    #[test]
+    fn who_was_killed_while_it_took_over_hinders_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("out");
+        fs::create_dir_all(folder(&root, "camonica-z")).unwrap();
+        let made = unnamed(&lock_path(&root, "camonica-z"));
+        // before it wrote its note, and between the two names
+        for linked in [false, true] {
+            fs::write(
+                &made,
+                "{\"run_id\":\"0123456789 and much more of an earlier note\"",
+            )
+            .unwrap();
+            if linked {
+                fs::hard_link(&made, lock_path(&root, "camonica-z")).unwrap();
+            }
+            let taken = LocalAttempt::take_over(&root, "camonica-z", &note()).unwrap();
+            assert!(!made.exists());
+            let busy = LocalAttempt::take_over(&root, "camonica-z", &note()).unwrap_err();
+            assert_eq!(busy.kind(), ErrorKind::NotEmpty);
+            if !linked {
+                let text = fs::read_to_string(lock_path(&root, "camonica-z")).unwrap();
+                assert!(serde_json::from_str::<Note>(&text).is_ok(), "{text}");
+            }
+            taken.release();
+            fs::remove_file(lock_path(&root, "camonica-z")).unwrap();
+        }
+        // and nothing of it stays
+        fs::write(&made, "").unwrap();
+        let plan = root
+            .join(TEMPORARY)
+            .join(".commit-plan.json.0.camonica-tmp");
+        let other = root.join(TEMPORARY).join(".camonica-y.lock.camonica-tmp");
+        for path in [&plan, &other] {
+            fs::write(path, "").unwrap();
+        }
+        remove_unfinished(&root, "camonica-z").unwrap();
+        assert!(!made.exists() && !plan.exists() && other.exists());
+        // one that lives
+        let alive = File::create(&made).unwrap();
+        alive.lock().unwrap();
+        let busy = LocalAttempt::take_over(&root, "camonica-z", &note()).unwrap_err();
+        assert!(busy.to_string().contains("is committing"), "{busy}");
     }
 
     #[test]

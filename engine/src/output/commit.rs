@@ -316,6 +316,7 @@ impl Commit<'_> {
         for index in 0..self.plan.roots.len() {
             if let Some(path) = self.plan.root(index)?.local_path() {
                 attempt::remove(path, &self.plan.attempt)?;
+                attempt::remove_unfinished(path, &self.plan.attempt)?;
                 // the first root's may hold the plan, and any root's another attempt: then it stays
                 remove_dir_if_empty(&path.join(TEMPORARY))?;
             }

@@ -18,7 +18,7 @@ use super::pressure::{Gate, Limits, Pressure};
 use super::settings::OutputSettings;
 use super::sink::UploadSettings;
 use super::{JobOutput, THREADS};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Location, Store, Upload, local, random_name};
 use crate::text::ids::RunKey;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,11 @@ impl TaskFile {
     /// Lines.
     pub fn rows(&self) -> u64 {
         self.file.rows
+    }
+
+    /// Its place below a root, if it is of that root.
+    pub(crate) fn relative_in(&self, root: usize) -> Option<String> {
+        (self.file.root == root).then(|| self.file.relative())
     }
 
     /// Stored bytes.
@@ -177,6 +182,30 @@ impl JobOutput {
         });
         if let Err(error) = aborted {
             tracing::warn!("an upload of a task that does not count was not aborted: {error}");
+        }
+    }
+
+    /// Ends the uploads that are still open below the roots of a committed output: those of tasks that were killed before they
+    /// could tell of them. Nobody may write there any more; a late attempt's upload would never be completed. What cannot
+    /// be listed or ended is left to the bucket's lifecycle rule.
+    pub fn end_lost_uploads(store: &Store, settings: &OutputSettings) {
+        for root in &settings.roots {
+            let ended = store.open_uploads(&root.location).and_then(|lost| {
+                if !lost.is_empty() {
+                    tracing::info!("{}: ending {} lost uploads", root.location, lost.len());
+                }
+                parallel::each_index(lost.len(), THREADS, |index| {
+                    store.abort_upload(&lost[index])
+                })
+            });
+            match ended {
+                // who may not look has said so in the policy
+                Err(error) if error.kind() == ErrorKind::Denied => tracing::info!("{error}"),
+                Err(error) => {
+                    tracing::warn!("uploads of killed tasks may be left in the bucket: {error}");
+                }
+                Ok(()) => {}
+            }
         }
     }
 

@@ -273,6 +273,12 @@ impl PartedJob {
         Ok(candidates)
     }
 
+    /// Takes what other tasks have found, in place of the scan.
+    pub(super) fn known(&mut self, files: Vec<CandidateFile>, counts: ShredCounts) {
+        self.job.candidates = files;
+        self.scanned = Some(counts);
+    }
+
     fn settle(&self, mut rows: Vec<TaskRow>, stages: &[Stage]) -> Result<Settled> {
         rows.retain(|row| stages.contains(&row.stage));
         let known: BTreeSet<String> = rows.iter().map(|row| row.attempt.clone()).collect();
@@ -328,7 +334,8 @@ impl PartedJob {
         check_seams(&self.snapshot, &mut seams)
     }
 
-    /// Commits what the tasks of the job left: exactly one row for each group and bucket counts.
+    /// Commits what the tasks of the job left: exactly one row for each group and bucket counts. Uploads that are still open
+    /// below the outputs then, those of tasks that were killed, are ended.
     ///
     /// # Errors
     /// When rows are missing or do not fit, or the sums do not close: nothing is visible then.
@@ -356,6 +363,10 @@ impl PartedJob {
             files: candidate_files(&settled),
             counts: scan_counts(&settled),
         };
+        let settings = match &self.kind {
+            Kind::Enrich(job) => job.output_settings()?,
+            Kind::Shred(job) => job.output_settings()?,
+        };
         match &self.kind {
             Kind::Enrich(job) => {
                 let mut counts = EnrichCounts::default();
@@ -373,11 +384,14 @@ impl PartedJob {
                     if let Some(more) = &row.shred {
                         counts.add(more);
                     }
+                    // resolvers send nothing
+                    counts.exchanged_line_bytes += row.sent_bytes;
                 }
                 self.report.stage("shred", self.started.elapsed());
                 job.commit(self.output, &self.snapshot, &mut self.report, counts)?;
             }
         }
+        JobOutput::end_lost_uploads(&self.store, &settings);
         if matches!(self.kind, Kind::Shred(_)) {
             // nobody needs them any more; they are sealed, so that one which stays tells nothing
             for file in &self.job.candidates {
@@ -429,11 +443,12 @@ pub(super) fn candidate_files(settled: &Settled) -> Vec<CandidateFile> {
 }
 
 /// What the scan adds to the counts of a shred job.
-fn scan_counts(settled: &Settled) -> ShredCounts {
+pub(super) fn scan_counts(settled: &Settled) -> ShredCounts {
     let mut counts = ShredCounts::default();
     for row in &settled.winners {
         let keys: u64 = row.sent.iter().map(|sent| sent.tally.records).sum();
         counts.key_bytes += 16 * keys;
+        counts.exchanged_key_bytes += row.sent_bytes;
         counts.candidate_ids += row.candidates.as_ref().map_or(0, |file| file.tally.records);
     }
     counts

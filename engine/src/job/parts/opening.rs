@@ -1,7 +1,7 @@
 //! What opening a job in parts means for either kind of job: its work in a form that travels, and the state of its output.
 
 use super::super::report::JobReport;
-use super::super::{EnrichJob, JobOptions, ShredJob, manifest, shared};
+use super::super::{EnrichJob, JobOptions, ShredJob, manifest, shared, shred};
 use super::{EnrichWork, ShredWork, StoreWork, TaskJob, Work};
 use crate::collector::CollectorFormat;
 use crate::error::{Error, Result};
@@ -27,6 +27,10 @@ pub(super) struct Opening<'j> {
     pub(super) options: &'j JobOptions,
     pub(super) settings: OutputSettings,
     pub(super) folders: Vec<&'j str>,
+    /// What a manifest calls the folders.
+    pub(super) folder_names: Vec<&'static str>,
+    /// Whether it is one half of an etl job.
+    is_half: bool,
     work: Work,
     pub(super) kind: Kind,
 }
@@ -48,6 +52,8 @@ impl<'j> Opening<'j> {
             options: &job.options,
             settings: job.output_settings()?,
             folders: job.folders(),
+            folder_names: job.folder_names(),
+            is_half: false,
             work: Work::Enrich(EnrichWork {
                 format: job.format.clone(),
                 output: absolute(&job.output)?,
@@ -75,6 +81,8 @@ impl<'j> Opening<'j> {
             options: &job.options,
             settings: job.output_settings()?,
             folders: job.folders().to_vec(),
+            folder_names: shred::FOLDER_NAMES.to_vec(),
+            is_half: false,
             work: Work::Shred(ShredWork {
                 output: absolute(&job.output)?,
                 bad: absolute(&job.bad)?,
@@ -84,6 +92,17 @@ impl<'j> Opening<'j> {
             }),
             kind: Kind::Shred(Box::new(job.clone())),
         })
+    }
+
+    /// The same job as one half of an etl job.
+    pub(super) fn half_of_etl(mut self) -> Self {
+        self.is_half = true;
+        self
+    }
+
+    /// Whether it is one half of an etl job.
+    pub(super) fn is_half(&self) -> bool {
+        self.is_half
     }
 
     /// What its tasks do.

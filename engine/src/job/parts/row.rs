@@ -134,6 +134,9 @@ pub struct TaskRow {
     /// What it sent, if it reads groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Sent>,
+    /// Sealed bytes of what it sent.
+    #[serde(default)]
+    pub sent_bytes: u64,
     /// What it got, if it works on buckets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub received: Vec<Received>,
@@ -164,6 +167,7 @@ impl TaskRow {
             group,
             attempt,
             sent: Vec::new(),
+            sent_bytes: 0,
             received: Vec::new(),
             files: Vec::new(),
             enrich: None,

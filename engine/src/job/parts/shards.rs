@@ -16,7 +16,7 @@
 //! The part files of a shard are not visible: in S3 they are uploads that stay open, on disks they lie in the temporary folder
 //! of an attempt that all shards share ([`joint`](crate::output)). [`commit_enrich`] and [`commit_shred`] take exactly one
 //! row for each share and each bucket, check that they fit and that the sums close (invariant 1), and make everything visible
-//! at once.
+//! at once. An `etl` job is both, one after the other.
 //!
 //! The one that comes first leaves a `note` that says what the job is; who sees another input, has other options or another
 //! number of shards is refused. A shard that was killed is started again with the same command line: what it had finished
@@ -24,7 +24,9 @@
 //! the same time does no harm either.
 
 mod commit;
+mod etl;
 mod exchange;
+mod files;
 mod note;
 mod secret;
 mod share;
@@ -38,6 +40,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use commit::{commit_enrich, commit_shred};
+pub use etl::{commit_etl, run_etl};
 pub use secret::ExchangeSecret;
 pub use work::{run_enrich, run_shred};
 

@@ -32,6 +32,17 @@ pub(super) struct Shipper<'k> {
 struct Inner<'k> {
     sealer: Sealer<'k>,
     buckets: Vec<Bucket>,
+    /// Sealed bytes that were carried.
+    carried: u64,
+}
+
+/// What was sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shipped {
+    /// Records by bucket, where there are any.
+    pub(super) tallies: Vec<(u32, Tally)>,
+    /// Sealed bytes, without what the carrier puts around them.
+    pub(super) bytes: u64,
 }
 
 #[derive(Default)]
@@ -59,6 +70,7 @@ impl<'k> Shipper<'k> {
             inner: Mutex::new(Inner {
                 sealer,
                 buckets: (0..buckets).map(|_| Bucket::default()).collect(),
+                carried: 0,
             }),
         }
     }
@@ -81,7 +93,11 @@ impl<'k> Shipper<'k> {
         digest: u128,
         write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
     ) -> Result<()> {
-        let Inner { sealer, buckets } = inner;
+        let Inner {
+            sealer,
+            buckets,
+            carried,
+        } = inner;
         let Some(place) = buckets.get_mut(bucket as usize) else {
             return Ok(());
         };
@@ -90,6 +106,7 @@ impl<'k> Shipper<'k> {
         if place.gathered.len() >= GATHERED_BYTES {
             let bytes = sealer.seal(self.content, bucket, &place.gathered)?;
             place.gathered.clear();
+            *carried += bytes.len() as u64;
             (self.carry)(Parcel { bucket, bytes })?;
         }
         Ok(())
@@ -109,24 +126,29 @@ impl<'k> Shipper<'k> {
         Ok(())
     }
 
-    /// Sends what has gathered. Returns what went to each bucket.
-    pub(super) fn finish(self) -> Result<(Sealer<'k>, Vec<(u32, Tally)>)> {
+    /// Sends what has gathered. Returns what was sent in all.
+    pub(super) fn finish(self) -> Result<Shipped> {
         let inner = self.inner.into_inner();
         let Inner {
             mut sealer,
             buckets,
+            carried: mut shipped,
         } = inner.unwrap_or_else(PoisonError::into_inner);
-        let mut sent = Vec::new();
+        let mut tallies = Vec::new();
         for (bucket, place) in (0..).zip(buckets) {
             if !place.gathered.is_empty() {
                 let bytes = sealer.seal(self.content, bucket, &place.gathered)?;
+                shipped += bytes.len() as u64;
                 (self.carry)(Parcel { bucket, bytes })?;
             }
             if place.tally.records > 0 {
-                sent.push((bucket, place.tally));
+                tallies.push((bucket, place.tally));
             }
         }
-        Ok((sealer, sent))
+        Ok(Shipped {
+            tallies,
+            bytes: shipped,
+        })
     }
 }
 
@@ -167,11 +189,13 @@ mod tests {
             };
             shipper.send(1, u128::from(record), write).unwrap();
         }
-        let (_, sent) = shipper.finish().unwrap();
-        assert_eq!(sent.len(), 1);
-        assert_eq!((sent[0].0, sent[0].1.records), (1, 10_000));
+        let sent = shipper.finish().unwrap();
+        assert_eq!(sent.tallies.len(), 1);
+        assert_eq!((sent.tallies[0].0, sent.tallies[0].1.records), (1, 10_000));
         let carried = carried.into_inner().unwrap();
         assert_eq!(carried.len(), 3);
+        let bytes: usize = carried.iter().map(|parcel| parcel.bytes.len()).sum();
+        assert_eq!(sent.bytes, bytes as u64);
         let plain: usize = carried
             .iter()
             .map(|parcel| key.open(parcel.bucket, &parcel.bytes).unwrap().plain.len())

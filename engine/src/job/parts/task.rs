@@ -10,7 +10,7 @@ use super::super::{rows, shared};
 use super::groups::{Group, Input};
 use super::line;
 use super::row::{CandidateFile, Received, SeamRow, Sent, Stage, Tally, TaskRow};
-use super::ship::{Carry, Parcel, Shipper, bucket_of};
+use super::ship::{Carry, Parcel, Shipped, Shipper, bucket_of};
 use super::{NO_GROUP, TaskJob, Work};
 use crate::dedup::Shares;
 use crate::dedup::candidates::Candidates;
@@ -167,7 +167,7 @@ impl TaskRunner {
         row.seams = seams(&input, &outcome.seams)?;
         drop(outcome);
         drop(writers);
-        row.sent = keys.finish()?;
+        keys.finish()?.tell(&mut row);
         row.files = output.finish_task()?;
         self.log(&row)?;
         Ok(row)
@@ -211,7 +211,7 @@ impl TaskRunner {
         );
         progress.finish();
         drop(outcome?.workers);
-        row.sent = keys.finish()?;
+        keys.finish()?.tell(&mut row);
         self.log(&row)?;
         Ok(row)
     }
@@ -318,8 +318,7 @@ impl TaskRunner {
         drop(stage);
         row.seams = seams(&input, &found)?;
         row.corrupt = shared::corrupt_objects(&input.snapshot, &corrupt);
-        let (_, sent) = lines.shipper.finish()?;
-        row.sent = sent_rows(sent);
+        lines.shipper.finish()?.tell(&mut row);
         row.shred = Some(counts);
         row.files = output.finish_task()?;
         self.log(&row)?;
@@ -465,7 +464,9 @@ impl TaskRunner {
             let Work::Shred(_) = &self.job.work else {
                 return Err(Error::internal("candidates of another kind of job"));
             };
-            let mut keys: Vec<EventKey> = Vec::new();
+            let budget = Shares::of(self.local.memory_limit).candidates;
+            let mut candidates = Candidates::of_keys(self.hasher, budget, &[]);
+            // one file after the other: all keys of a large job would not fit into memory
             for file in &self.job.candidates {
                 let location = Location::parse(&file.location)?;
                 let sealed = self.store.read_to_vec(&location)?;
@@ -474,20 +475,23 @@ impl TaskRunner {
                     .open(file.bucket, &sealed)
                     .map_err(|error| error.context(&location))?;
                 let mut tally = Tally::default();
-                for key in opened.plain.as_chunks().0 {
-                    let key = EventKey::from_le_bytes(*key);
-                    tally.add(key);
-                    keys.push(key);
-                }
+                let keys: Vec<EventKey> = opened
+                    .plain
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|key| EventKey::from_le_bytes(*key))
+                    .collect();
+                keys.iter().for_each(|key| tally.add(*key));
                 if opened.content != Content::Candidates || tally != file.tally {
                     return Err(Error::new(
                         ErrorKind::Corrupt,
                         format!("{location}: these are not the candidates that were counted"),
                     ));
                 }
+                candidates.extend(&keys);
             }
-            let budget = Shares::of(self.local.memory_limit).candidates;
-            Ok(Arc::new(Candidates::of_keys(self.hasher, budget, &keys)))
+            Ok(Arc::new(candidates))
         })
         .map(Arc::clone)
     }
@@ -517,10 +521,12 @@ fn seams(input: &Input, seams: &[(Split, Seam)]) -> Result<Vec<SeamRow>> {
         .collect()
 }
 
-fn sent_rows(sent: Vec<(u32, Tally)>) -> Vec<Sent> {
-    sent.into_iter()
-        .map(|(bucket, tally)| Sent { bucket, tally })
-        .collect()
+impl Shipped {
+    fn tell(self, row: &mut TaskRow) {
+        let sent = |(bucket, tally)| Sent { bucket, tally };
+        row.sent = self.tallies.into_iter().map(sent).collect();
+        row.sent_bytes = self.bytes;
+    }
 }
 
 /// Sends the keys of ids.
@@ -539,9 +545,8 @@ impl KeyShipper<'_> {
         })
     }
 
-    fn finish(self) -> Result<Vec<Sent>> {
-        let (_, sent) = self.shipper.finish()?;
-        Ok(sent_rows(sent))
+    fn finish(self) -> Result<Shipped> {
+        self.shipper.finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The exchange: the folder, or place in S3, in which the shards of a job leave what others need.
 //!
 //! ```text
-//! <exchange>/camonica/<run id>/<job>-shards/
+//! <exchange>/camonica/<run id>/<job>-shards/        enrich, shred, etl-enrich or etl-shred
 //!   job                                            the note: what the job is
 //!   <id>/told/<stage>-<shard>-<attempt>            a stage of a shard is done: its row, and what it sent
 //!   <id>/scan/<shard>-<random>/<bucket>-<number>   sealed keys
@@ -17,9 +17,7 @@
 //! writer's part of the keys and lines with a key of its own by its random attempt. Job, kind, bucket and shard are
 //! authenticated with it.
 
-use std::collections::BTreeMap;
-use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -27,18 +25,14 @@ use serde::{Deserialize, Serialize};
 use super::super::NO_GROUP;
 use super::super::opening::Opening;
 use super::super::row::{Stage, TaskRow};
-use super::super::ship::Parcel;
+use super::files::{Inbox, Outbox, Sent};
 use super::note::Note;
 use super::{Shard, ShardOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::spill::parcel::{Attempt, Content, ParcelKey, random_secret};
 use crate::job::JobOptions;
-use crate::store::{Location, Store, random_name, read_error};
+use crate::store::{Location, Store, random_name};
 
-/// Stored bytes of a file of keys or lines, about.
-const FILE_BYTES: usize = 8 << 20;
-/// Sealed bytes that wait to become files: least and most.
-const WAITING_BYTES: (u64, u64) = (1 << 20, 64 << 20);
 /// Pauses between two looks at the exchange: the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -61,15 +55,25 @@ impl<'j> Exchange<'j> {
     pub(super) fn open(opening: &Opening<'j>, shards: &'j ShardOptions) -> Result<Self> {
         let options = opening.options;
         let run_id = opening.run_id()?;
-        let job = format!("{} of run {run_id}", opening.name);
+        // the halves of an etl job are not the jobs that these are without the other one
+        let name = match opening.is_half() {
+            true => format!("etl-{}", opening.name),
+            false => opening.name.to_owned(),
+        };
+        let job = format!("{name} of run {run_id}");
         let (place, option) = match (&shards.exchange, &options.log_folder) {
             (Some(exchange), _) => (exchange, "--exchange"),
-            (None, _) if opening.name == "shred" => {
-                return Err(Error::config(
-                    "--exchange: the shards of a shred job must tell each other the ids of their events, or events would \
+            (None, _) if name != "enrich" => {
+                return Err(Error::config(format!(
+                    "--exchange: the shards of {} job must tell each other the ids of their events, or events would \
                      stay twice in the output; name a folder or a place in S3 that all of them can read and write, and a \
                      file with their secret (--exchange-secret)",
-                ));
+                    if opening.is_half() {
+                        "an etl"
+                    } else {
+                        "a shred"
+                    }
+                )));
             }
             (None, Some(log)) => (log, "--log-folder"),
             (None, None) => {
@@ -105,13 +109,18 @@ impl<'j> Exchange<'j> {
             )));
         }
         Ok(Self {
-            folder: place.join(&format!("camonica/{run_id}/{}-shards", opening.name)),
+            folder: place.join(&format!("camonica/{run_id}/{name}-shards")),
             store: options.open_store(),
             note_key,
             options,
             shards,
             job,
         })
+    }
+
+    /// Where it lies, and the outputs too.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Whether what is in it is sealed.
@@ -188,7 +197,8 @@ impl<'j> Exchange<'j> {
         self.note()?.ok_or_else(|| self.is_over())
     }
 
-    fn is_over(&self) -> Error {
+    /// Tells that there is no job any more.
+    pub(super) fn is_over(&self) -> Error {
         Error::new(
             ErrorKind::NotFound,
             format!(
@@ -198,6 +208,28 @@ impl<'j> Exchange<'j> {
         )
     }
 
+    /// For a wait for others, as long as there is a job.
+    pub(super) fn patience(&self) -> Patience<'_> {
+        Patience {
+            has_begun: true,
+            ..self.pauses()
+        }
+    }
+
+    /// For a wait for the job to begin.
+    pub(super) fn pauses(&self) -> Patience<'_> {
+        Patience {
+            exchange: self,
+            has_begun: false,
+            pause: PAUSES.0,
+        }
+    }
+
+    /// How long to wait without any news.
+    pub(super) fn timeout(&self) -> Duration {
+        self.shards.timeout
+    }
+
     /// Everything that the shards left. What cannot be deleted is told and left.
     pub(super) fn clear(&self) {
         if let Err(error) = self.store.delete_tree(&self.folder) {
@@ -205,23 +237,62 @@ impl<'j> Exchange<'j> {
         }
     }
 
+    /// What the job of a note is called, and its key derived for.
+    pub(super) fn id_of(&self, note: &Note) -> String {
+        format!("shards of {}, {}", self.job, note.id)
+    }
+
     /// The job that the note tells of.
     ///
     /// # Errors
     /// When no key can be made.
     pub(super) fn job(self, note: &Note) -> Result<Board<'j>> {
-        let id = format!("shards of {}, {}", self.job, note.id);
+        let id = match &note.keys_of {
+            // what they have sealed must be read, and their keys must be met
+            Some(id) => id.clone(),
+            None => self.id_of(note),
+        };
         let key = match &self.shards.secret {
             Some(secret) if self.is_sealed() => ParcelKey::derive(secret.bytes(), &id)?,
             // never used for what others read
             _ => ParcelKey::derive(random_secret()?.as_ref(), &id)?,
         };
         Ok(Board {
+            keys_of: note.keys_of.clone(),
             folder: self.folder.join(&note.id),
             id,
             key,
             exchange: self,
         })
+    }
+}
+
+/// The pauses of one that waits for others, longer and longer.
+pub(super) struct Patience<'e> {
+    exchange: &'e Exchange<'e>,
+    /// Whether there must be a note.
+    has_begun: bool,
+    pause: Duration,
+}
+
+impl Patience<'_> {
+    /// Pauses; `false` if nothing was heard since too long a time.
+    ///
+    /// # Errors
+    /// `NotFound` when the job is over; `Io` if the operator stops it.
+    pub(super) fn pause(&mut self, since: Instant) -> Result<bool> {
+        let exchange = self.exchange;
+        exchange.options.check_cancel()?;
+        if self.has_begun && exchange.store.head(&exchange.note_place())?.is_none() {
+            return Err(exchange.is_over());
+        }
+        let left = exchange.shards.timeout.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        std::thread::sleep(self.pause.min(left));
+        self.pause = (self.pause * 3 / 2).min(PAUSES.1);
+        Ok(true)
     }
 }
 
@@ -237,15 +308,6 @@ pub(super) struct Told {
     pub(super) sent: Sent,
 }
 
-/// Files that a shard sent.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Sent {
-    /// Folder of the files.
-    folder: String,
-    /// Number of files by bucket.
-    files: BTreeMap<u32, u32>,
-}
-
 /// Where something is told.
 #[derive(Debug)]
 struct Place {
@@ -258,6 +320,8 @@ struct Place {
 /// What the shards of one job tell each other.
 pub(super) struct Board<'j> {
     pub(super) exchange: Exchange<'j>,
+    /// As in the note.
+    pub(super) keys_of: Option<String>,
     /// Names the job, and is what its key is derived for.
     pub(super) id: String,
     pub(super) folder: Location,
@@ -359,7 +423,7 @@ impl Board<'_> {
         &self,
         stage: Stage,
         shard: Option<u32>,
-        holds: &dyn Fn(&Told) -> bool,
+        holds: &dyn Fn(&Told) -> Result<bool>,
     ) -> Result<Vec<Told>> {
         let mut all = Vec::new();
         for place in self.places()? {
@@ -367,7 +431,7 @@ impl Board<'_> {
                 continue;
             }
             let told = self.read(stage, &place)?;
-            if holds(&told) {
+            if holds(&told)? {
                 all.push(told);
             } else {
                 tracing::warn!("{}: what it tells of is gone", place.location);
@@ -383,12 +447,10 @@ impl Board<'_> {
     /// `Timeout` when nothing new was told for too long, with the shards that are missing; `NotFound` when the job is over; `Io`
     /// if the operator stops the job.
     pub(super) fn wait_for(&self, stage: Stage, shards: u32) -> Result<Vec<Told>> {
-        let timeout = self.exchange.shards.timeout;
         let mut since = Instant::now();
         let mut seen = 0;
-        let mut pause = PAUSES.0;
+        let mut patience = self.exchange.patience();
         loop {
-            self.exchange.options.check_cancel()?;
             let places = self.places()?;
             let mut first: BTreeMap<u32, &Place> = BTreeMap::new();
             for place in places.iter().filter(|place| place.stage == stage.name()) {
@@ -405,21 +467,21 @@ impl Board<'_> {
                 (seen, since) = (places.len(), Instant::now());
                 tracing::info!("waiting for {} of {}", stage.name(), list(&missing, shards));
             }
-            if self
-                .exchange
-                .store
-                .head(&self.exchange.note_place())?
-                .is_none()
-            {
-                return Err(self.exchange.is_over());
-            }
-            let left = timeout.saturating_sub(since.elapsed());
-            if left.is_zero() {
+            if !patience.pause(since)? {
                 return Err(self.too_late(stage, &missing, shards));
             }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 3 / 2).min(PAUSES.1);
         }
+    }
+
+    /// Whether each of so many shards has told of a stage.
+    ///
+    /// # Errors
+    /// When the exchange cannot be read.
+    pub(super) fn is_told_by_all(&self, stage: Stage, shards: u32) -> Result<bool> {
+        let places = self.places()?;
+        let of_stage = places.iter().filter(|place| place.stage == stage.name());
+        let told: BTreeSet<u32> = of_stage.map(|place| place.shard).collect();
+        Ok((0..shards).all(|shard| told.contains(&shard)))
     }
 
     fn too_late(&self, stage: Stage, missing: &[u32], shards: u32) -> Error {
@@ -449,33 +511,21 @@ impl Board<'_> {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub(super) fn outbox(&self, stage: Stage, shard: u32) -> Result<Outbox<'_>> {
-        let (least, most) = WAITING_BYTES;
-        let limit = (self.exchange.options.memory_limit / 32).clamp(least, most);
         let folder = format!("{}/{shard:05}-{}", stage.name(), random_name()?);
-        Ok(Outbox {
-            store: &self.exchange.store,
-            place: self.folder.join(&folder),
+        Ok(Outbox::new(
+            &self.exchange.store,
+            self.folder.join(&folder),
             folder,
-            limit: usize::try_from(limit).unwrap_or(FILE_BYTES),
-            inner: Mutex::default(),
-        })
+            self.exchange.options.memory_limit,
+        ))
     }
 
     /// The parcels that shards have sent to a bucket.
     pub(super) fn inbox<'b>(&'b self, told: &'b [Told], bucket: u32) -> Inbox<'b> {
-        let files = told.iter().flat_map(move |told| {
-            let count = told.sent.files.get(&bucket).copied().unwrap_or_default();
-            (0..count).map(move |number| {
-                let name = file_name(bucket, number);
-                self.folder.join(&told.sent.folder).join(&name)
-            })
-        });
-        Inbox {
-            store: &self.exchange.store,
-            files: Box::new(files),
-            bucket,
-            open: None,
-        }
+        let files = told
+            .iter()
+            .flat_map(move |told| told.sent.places(&self.folder, bucket));
+        Inbox::new(&self.exchange.store, Box::new(files), bucket)
     }
 }
 
@@ -490,130 +540,4 @@ fn list(missing: &[u32], of: u32) -> String {
         text.push_str(", ...");
     }
     text
-}
-
-fn file_name(bucket: u32, number: u32) -> String {
-    format!("{bucket:05}-{number:06}")
-}
-
-/// Gathers parcels into files, by bucket: the length of a parcel (u32, little endian), then the parcel.
-pub(super) struct Outbox<'b> {
-    store: &'b Store,
-    place: Location,
-    folder: String,
-    limit: usize,
-    inner: Mutex<Gathered>,
-}
-
-#[derive(Default)]
-struct Gathered {
-    buckets: BTreeMap<u32, Vec<u8>>,
-    bytes: usize,
-    files: BTreeMap<u32, u32>,
-}
-
-impl Outbox<'_> {
-    /// Takes a parcel.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub(super) fn carry(&self, parcel: Parcel) -> Result<()> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let length =
-            u32::try_from(parcel.bytes.len()).map_err(|_| Error::internal("a parcel of 4 GiB"))?;
-        let gathered = inner.buckets.entry(parcel.bucket).or_default();
-        gathered.extend_from_slice(&length.to_le_bytes());
-        gathered.extend_from_slice(&parcel.bytes);
-        let is_full = gathered.len() >= FILE_BYTES;
-        inner.bytes += 4 + parcel.bytes.len();
-        if is_full {
-            self.write(&mut inner, parcel.bucket)?;
-        }
-        while inner.bytes > self.limit {
-            let largest = inner.buckets.iter().max_by_key(|(_, bytes)| bytes.len());
-            let Some((&largest, _)) = largest else { break };
-            self.write(&mut inner, largest)?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, inner: &mut Gathered, bucket: u32) -> Result<()> {
-        let bytes = inner.buckets.remove(&bucket).unwrap_or_default();
-        inner.bytes -= bytes.len();
-        let number = inner.files.entry(bucket).or_default();
-        let place = self.place.join(&file_name(bucket, *number));
-        *number += 1;
-        self.store.put(&place, bytes)?;
-        Ok(())
-    }
-
-    /// Writes what has gathered.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub(super) fn finish(self) -> Result<Sent> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((&bucket, _)) = inner.buckets.iter().next() {
-            self.write(&mut inner, bucket)?;
-        }
-        Ok(Sent {
-            files: std::mem::take(&mut inner.files),
-            folder: self.folder.clone(),
-        })
-    }
-}
-
-/// Reads the parcels of a bucket, one after the other.
-pub(super) struct Inbox<'b> {
-    store: &'b Store,
-    files: Box<dyn Iterator<Item = Location> + 'b>,
-    bucket: u32,
-    open: Option<(Location, Box<dyn Read + Send>, u64)>,
-}
-
-impl Inbox<'_> {
-    /// The next parcel.
-    ///
-    /// # Errors
-    /// `NotFound` for a file that is gone, `Corrupt` for one that is cut.
-    pub(super) fn next(&mut self) -> Result<Option<Parcel>> {
-        loop {
-            if let Some((location, reader, left)) = &mut self.open
-                && *left > 0
-            {
-                let cut = || {
-                    Error::new(
-                        ErrorKind::Corrupt,
-                        format!("{location}: the file is cut or was changed"),
-                    )
-                };
-                let mut length = [0; 4];
-                if *left < 4 {
-                    return Err(cut());
-                }
-                let read = |error| read_error(location, error);
-                reader.read_exact(&mut length).map_err(read)?;
-                let length = u32::from_le_bytes(length);
-                *left = (*left - 4).checked_sub(u64::from(length)).ok_or_else(cut)?;
-                // not more than the file has
-                let mut bytes = vec![0; length as usize];
-                reader.read_exact(&mut bytes).map_err(read)?;
-                return Ok(Some(Parcel {
-                    bucket: self.bucket,
-                    bytes,
-                }));
-            }
-            let Some(location) = self.files.next() else {
-                return Ok(None);
-            };
-            let entry = self.store.head(&location)?.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::NotFound,
-                    format!("{location}: what a shard has sent is gone from the exchange"),
-                )
-            })?;
-            let reader = self.store.open(&entry)?;
-            self.open = Some((location, reader, entry.size));
-        }
-    }
 }

@@ -31,6 +31,10 @@ pub(super) struct Note {
     pub(super) attempt: String,
     /// The instant that bad rows carry.
     pub(super) failure_tstamp_ms: i64,
+    /// The job whose shards have gathered the keys of this one's events already, in the words of
+    /// [`Exchange::id_of`](super::exchange::Exchange::id_of); without it they are scanned for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keys_of: Option<String>,
     input: InputSeen,
     /// What must be the same for all, by the name of the option.
     options: BTreeMap<String, String>,
@@ -60,6 +64,7 @@ impl Note {
             id: random_name()?,
             attempt: JobOutput::new_attempt(&opening.settings)?,
             failure_tstamp_ms: opening.options.failure_tstamp_ms.unwrap_or_else(now_ms),
+            keys_of: None,
             input: InputSeen {
                 objects: snapshot.objects.len() as u64,
                 bytes: snapshot.total_bytes,
@@ -67,6 +72,11 @@ impl Note {
             },
             options: options(opening, is_sealed),
         })
+    }
+
+    /// How many shards the job has.
+    pub(super) fn shards(&self) -> u32 {
+        self.shards
     }
 
     /// Refuses to take part in the job of this note, found at `place`, if it is not the same as `mine`.
@@ -149,12 +159,19 @@ fn options(opening: &Opening<'_>, is_sealed: bool) -> BTreeMap<String, String> {
     if let Some(at) = options.failure_tstamp_ms {
         put("--failure-timestamp", at.to_string());
     }
+    // as the command calls them
+    let (good, bad) = match (opening.is_half(), opening.work()) {
+        (false, _) => ("--output-folder", "--bad-folder"),
+        (true, Work::Enrich(_)) => ("--enriched-folder", "--enriched-bad-folder"),
+        (true, Work::Shred(_)) => ("--shredded-folder", "--shredded-bad-folder"),
+    };
     match opening.work() {
         Work::Enrich(work) => {
             put("--input-format", work.format.clone());
-            put("--output-folder", work.output.clone());
-            put("--bad-folder", work.bad.clone());
+            put(good, work.output.clone());
+            put(bad, work.bad.clone());
             put("--errors-folder", work.errors.clone().unwrap_or_default());
+            put("--pii-folder", work.pii.clone().unwrap_or_default());
             let enrichments = work.enrichments.as_deref().unwrap_or_default();
             put("--enrichments", document(enrichments));
             put("--iglu-config", document(&work.resolver));
@@ -162,8 +179,8 @@ fn options(opening: &Opening<'_>, is_sealed: bool) -> BTreeMap<String, String> {
             put("--etl-version", work.v_etl.clone().unwrap_or_default());
         }
         Work::Shred(work) => {
-            put("--output-folder", work.output.clone());
-            put("--bad-folder", work.bad.clone());
+            put(good, work.output.clone());
+            put(bad, work.bad.clone());
             put("--iglu-config", document(&work.resolver));
             put("--trusted-input", work.is_trusted.to_string());
             put("--column-widths", work.postgres_widths.to_string());

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::super::opening::Opening;
-use super::super::row::{Stage, Tally, TaskRow, settle};
+use super::super::row::{CandidateFile, Settled, Stage, Tally, TaskRow, settle};
 use super::super::task::TaskRunner;
 use super::super::{Group, Parcel, TaskJob, driver};
 use super::exchange::{Board, Exchange, Told};
+use super::files::Sent;
 use super::note::Note;
 use super::{Shard, ShardOptions, share};
 use crate::error::{Error, ErrorKind, Result};
@@ -58,84 +59,119 @@ pub fn run_shred(job: &ShredJob, shard: Shard, options: &ShardOptions) -> Result
         Entered::Finished(report) => return Ok(*report),
     };
     let mut report = site.report(&opening)?;
-    let mut counts = ShredCounts::default();
+    let found = site.scan(&mut report)?;
+    site.shred(found, &mut report)?;
+    Ok(report)
+}
 
-    let started = Instant::now();
-    let runner = site.runner(site.job.clone())?;
-    let scan = match site.told_before(Stage::Scan)? {
-        Some(told) => told,
-        None => {
-            let outbox = site.board.outbox(Stage::Scan, shard.index)?;
-            let row = runner.scan(site.group()?, &|parcel| outbox.carry(parcel))?;
-            site.tell(Stage::Scan, Some(row), Some(outbox.finish()?))?
-        }
-    };
-    report.stage("scan", started.elapsed());
-    let keys = |row: TaskRow| row.sent.iter().map(|sent| sent.tally.records).sum::<u64>();
-    counts.key_bytes = 16 * scan.row.map_or(0, keys);
+/// Ids that occur more than once, and what a shard sent to know of them.
+pub(super) struct Found {
+    pub(super) files: Vec<CandidateFile>,
+    /// What this shard's share added to the counts.
+    pub(super) counts: ShredCounts,
+}
 
-    let started = Instant::now();
-    let scans = site.board.wait_for(Stage::Scan, shard.of)?;
-    report.stage("wait for scans", started.elapsed());
-    let started = Instant::now();
-    if site.told_before(Stage::Count)?.is_none() {
-        let mut inbox = site.board.inbox(&scans, shard.index);
-        let row = runner.count(&mut || inbox.next(), &nothing)?;
-        check_received(&scans, row.as_ref(), shard.index)?;
-        site.tell(Stage::Count, row, None)?;
-    }
-    drop(runner);
-    report.stage("count", started.elapsed());
-
-    let started = Instant::now();
-    let counted = site.board.wait_for(Stage::Count, shard.of)?;
-    report.stage("wait for counts", started.elapsed());
-    let rows = scans.into_iter().chain(counted);
-    let settled = settle(shard.of, rows.filter_map(|told| told.row).collect())?;
-    let mut job = site.job.clone();
-    job.candidates = driver::candidate_files(&settled);
-    let found: u64 = job.candidates.iter().map(|file| file.tally.records).sum();
-    counts.candidate_ids = found;
-
-    let started = Instant::now();
-    let runner = site.runner(job)?;
-    let shredded = match site.told_before(Stage::Shred)? {
-        Some(told) => told,
-        None => {
-            let outbox = site.board.outbox(Stage::Shred, shard.index)?;
-            let row = runner.shred(site.group()?, &|parcel| outbox.carry(parcel))?;
-            site.tell(Stage::Shred, Some(row), Some(outbox.finish()?))?
-        }
-    };
-    report.stage("shred", started.elapsed());
-    let mut done = vec![shredded];
-
-    // without candidates nobody has sent a line, and there is nobody to wait for
-    if found > 0 {
-        let resolved = match site.told_before(Stage::Resolve)? {
+impl Site<'_> {
+    /// Sends the ids of this shard's share, and counts those of its bucket.
+    pub(super) fn scan(&self, report: &mut JobReport) -> Result<Found> {
+        let started = Instant::now();
+        let runner = self.runner(self.job.clone())?;
+        let scan = match self.told_before(Stage::Scan)? {
             Some(told) => told,
             None => {
-                let started = Instant::now();
-                let lines = site.board.wait_for(Stage::Shred, shard.of)?;
-                report.stage("wait for lines", started.elapsed());
-                let started = Instant::now();
-                let mut inbox = site.board.inbox(&lines, shard.index);
-                let row = runner.resolve(&mut || inbox.next(), &nothing)?;
-                check_received(&lines, row.as_ref(), shard.index)?;
-                report.stage("resolve", started.elapsed());
-                site.tell(Stage::Resolve, row, None)?
+                let outbox = self.board.outbox(Stage::Scan, self.shard.index)?;
+                let row = runner.scan(self.group()?, &|parcel| outbox.carry(parcel))?;
+                self.tell(Stage::Scan, Some(row), Some(outbox.finish()?))?
             }
         };
-        done.push(resolved);
+        report.stage("scan", started.elapsed());
+        let started = Instant::now();
+        let scans = self.board.wait_for(Stage::Scan, self.shard.of)?;
+        report.stage("wait for scans", started.elapsed());
+        self.count(&runner, &scans, report)?;
+        drop(runner);
+        let started = Instant::now();
+        let counted = self.board.wait_for(Stage::Count, self.shard.of)?;
+        report.stage("wait for counts", started.elapsed());
+        let rows = scans.into_iter().chain(counted);
+        let settled = settle(self.shard.of, rows.filter_map(|told| told.row).collect())?;
+        let sent = Settled {
+            winners: scan.row.into_iter().collect(),
+            losers: Vec::new(),
+        };
+        Ok(Found {
+            files: driver::candidate_files(&settled),
+            counts: driver::scan_counts(&sent),
+        })
     }
-    for row in done.into_iter().filter_map(|told| told.row) {
-        if let Some(more) = &row.shred {
-            counts.add(more);
+
+    /// Counts the ids that were sent to this shard's bucket.
+    pub(super) fn count(
+        &self,
+        runner: &TaskRunner,
+        sent: &[Told],
+        report: &mut JobReport,
+    ) -> Result<()> {
+        let started = Instant::now();
+        if self.told_before(Stage::Count)?.is_none() {
+            let mut inbox = self.board.inbox(sent, self.shard.index);
+            let row = runner.count(&mut || inbox.next(), &nothing)?;
+            check_received(sent, row.as_ref(), self.shard.index)?;
+            self.tell(Stage::Count, row, None)?;
         }
-        report.corrupt.extend(row.corrupt);
+        report.stage("count", started.elapsed());
+        Ok(())
     }
-    report.shred = Some(counts);
-    Ok(report)
+
+    /// Shreds this shard's share, and resolves the duplicates of its bucket.
+    pub(super) fn shred(&self, found: Found, report: &mut JobReport) -> Result<()> {
+        let mut counts = found.counts;
+        let mut job = self.job.clone();
+        job.candidates = found.files;
+        let found: u64 = job.candidates.iter().map(|file| file.tally.records).sum();
+        counts.candidate_ids = found;
+
+        let started = Instant::now();
+        let runner = self.runner(job)?;
+        let shredded = match self.told_before(Stage::Shred)? {
+            Some(told) => told,
+            None => {
+                let outbox = self.board.outbox(Stage::Shred, self.shard.index)?;
+                let row = runner.shred(self.group()?, &|parcel| outbox.carry(parcel))?;
+                self.tell(Stage::Shred, Some(row), Some(outbox.finish()?))?
+            }
+        };
+        report.stage("shred", started.elapsed());
+        let mut done = vec![shredded];
+
+        // without candidates nobody has sent a line, and there is nobody to wait for
+        if found > 0 {
+            let resolved = match self.told_before(Stage::Resolve)? {
+                Some(told) => told,
+                None => {
+                    let started = Instant::now();
+                    let lines = self.board.wait_for(Stage::Shred, self.shard.of)?;
+                    report.stage("wait for lines", started.elapsed());
+                    let started = Instant::now();
+                    let mut inbox = self.board.inbox(&lines, self.shard.index);
+                    let row = runner.resolve(&mut || inbox.next(), &nothing)?;
+                    check_received(&lines, row.as_ref(), self.shard.index)?;
+                    report.stage("resolve", started.elapsed());
+                    self.tell(Stage::Resolve, row, None)?
+                }
+            };
+            done.push(resolved);
+        }
+        for row in done.into_iter().filter_map(|told| told.row) {
+            if let Some(more) = &row.shred {
+                counts.add(more);
+            }
+            counts.exchanged_line_bytes += row.sent_bytes;
+            report.corrupt.extend(row.corrupt);
+        }
+        report.shred = Some(counts);
+        Ok(())
+    }
 }
 
 /// A bucket must have got what was sent to it. The commit checks it again, for all.
@@ -178,10 +214,10 @@ enum Entered<'j> {
 }
 
 /// A shard that takes part in its job.
-struct Site<'j> {
-    shard: Shard,
-    job: TaskJob,
-    board: Board<'j>,
+pub(super) struct Site<'j> {
+    pub(super) shard: Shard,
+    pub(super) job: TaskJob,
+    pub(super) board: Board<'j>,
     settings: OutputSettings,
     groups: Vec<Group>,
 }
@@ -199,45 +235,64 @@ impl<'j> Site<'j> {
             return Ok(Entered::Finished(Box::new(report)));
         }
         JobOutput::check_free(&store, &opening.settings)?;
-        let (snapshot, groups) = see(opening, &store, shard.of)?;
-        let mine = Note::of(opening, &snapshot, &groups, exchange.is_sealed())?;
+        let seen = see(opening, &store, shard.of)?;
+        let site = Self::of(opening, shard, exchange, seen, None)?;
+        site.join()?;
+        Ok(Entered::Ready(Box::new(site)))
+    }
+
+    /// Takes part in a job, or begins it. `keys_of`: as in the [`Note`].
+    pub(super) fn of(
+        opening: &Opening<'j>,
+        shard: Shard,
+        exchange: Exchange<'j>,
+        (snapshot, groups): (Snapshot, Vec<Group>),
+        keys_of: Option<String>,
+    ) -> Result<Self> {
+        let mut mine = Note::of(opening, &snapshot, &groups, exchange.is_sealed())?;
+        mine.keys_of = keys_of;
         let note = exchange.begin(mine.clone())?;
         note.check(&mine, exchange.folder(), opening.input)?;
-        JobOutput::join(&opening.settings, &note.attempt)?;
         let board = exchange.job(&note)?;
         let job = task_job(opening, &note, &board, shard.of)?;
-        Ok(Entered::Ready(Box::new(Self {
+        Ok(Self {
             shard,
             job,
             board,
             settings: opening.settings.clone(),
             groups,
-        })))
+        })
     }
 
-    fn group(&self) -> Result<&Group> {
+    /// Makes the folders in which the shards write.
+    pub(super) fn join(&self) -> Result<()> {
+        JobOutput::join(&self.settings, &self.job.attempt)
+    }
+
+    pub(super) fn group(&self) -> Result<&Group> {
         self.groups
             .get(self.shard.index as usize)
             .ok_or_else(|| Error::internal("a shard without a share"))
     }
 
-    fn runner(&self, job: TaskJob) -> Result<TaskRunner> {
+    pub(super) fn runner(&self, job: TaskJob) -> Result<TaskRunner> {
         let options = self.board.exchange.options();
         TaskRunner::alone(job, self.board.new_key()?, options.clone())
     }
 
     /// What this shard, or another process in its place, has told of a stage, if what it wrote is still there.
-    fn told_before(&self, stage: Stage) -> Result<Option<Told>> {
-        let holds = |told: &Told| still_holds(told, &self.settings, &self.job.attempt);
+    pub(super) fn told_before(&self, stage: Stage) -> Result<Option<Told>> {
+        let store = self.board.exchange.store();
+        let holds = |told: &Told| still_holds(told, store, &self.settings, &self.job.attempt);
         let told = self.board.told(stage, Some(self.shard.index), &holds)?;
         Ok(told.into_iter().next())
     }
 
-    fn tell(
+    pub(super) fn tell(
         &self,
         stage: Stage,
         row: Option<TaskRow>,
-        sent: Option<super::exchange::Sent>,
+        sent: Option<Sent>,
     ) -> Result<Told> {
         let told = Told {
             stage,
@@ -249,7 +304,7 @@ impl<'j> Site<'j> {
         Ok(told)
     }
 
-    fn report(&self, opening: &Opening<'_>) -> Result<JobReport> {
+    pub(super) fn report(&self, opening: &Opening<'_>) -> Result<JobReport> {
         let group = self.group()?;
         let mut objects: Vec<u32> = group.items.iter().map(|item| item.place().0).collect();
         objects.dedup();
@@ -299,7 +354,28 @@ pub(super) fn task_job(
 }
 
 /// Whether the part files that a row tells of are still there.
-pub(super) fn still_holds(told: &Told, settings: &OutputSettings, attempt: &str) -> bool {
+///
+/// # Errors
+/// `NotEmpty` if somebody commits them at this moment, or has done so: they are neither here nor lost then.
+pub(super) fn still_holds(
+    told: &Told,
+    store: &Store,
+    settings: &OutputSettings,
+    attempt: &str,
+) -> Result<bool> {
     let files = told.row.as_ref().map(|row| row.files.as_slice());
-    JobOutput::holds(settings, attempt, files.unwrap_or_default())
+    if JobOutput::holds(settings, attempt, files.unwrap_or_default()) {
+        return Ok(true);
+    }
+    if JobOutput::is_being_committed(store, settings)? {
+        let place = settings.roots.first().map(|root| root.location.to_string());
+        return Err(Error::new(
+            ErrorKind::NotEmpty,
+            format!(
+                "{}: another process is committing this very output now, or has done so",
+                place.unwrap_or_default()
+            ),
+        ));
+    }
+    Ok(false)
 }
