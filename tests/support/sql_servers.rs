@@ -310,7 +310,7 @@ pub fn described(shared: &Path) -> Option<Server> {
 }
 
 /// Runs statements as the administrator.
-fn execute(port: u16, database: &str, statements: &[String]) {
+pub fn execute(port: u16, database: &str, statements: &[String]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let mut config = tokio_postgres::Config::new();

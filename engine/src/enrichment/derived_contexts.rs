@@ -3,6 +3,8 @@
 //! The order of the column is not the order in which the enrichments run: the API request's and the
 //! SQL query's contexts come first, although both are made last and see the others'.
 
+use std::sync::Arc;
+
 use crate::event::{EnrichedEvent, Field};
 use crate::json::Value;
 use crate::json::print::write_compact;
@@ -16,20 +18,80 @@ const ENVELOPE: &[u8] =
 /// Contexts by the enrichment that made them.
 #[derive(Debug, Default)]
 pub struct DerivedContexts {
-    contexts: Vec<(Stage, Value<'static>)>,
+    contexts: Vec<(Stage, Context)>,
+}
+
+#[derive(Debug)]
+enum Context {
+    Own(Value<'static>),
+    Shared(Arc<SharedContext>),
+}
+
+/// A context that many events have: kept with its text, it is neither copied nor printed for each of them.
+#[derive(Debug)]
+pub struct SharedContext {
+    value: Value<'static>,
+    text: Box<[u8]>,
+}
+
+impl SharedContext {
+    /// An object with `schema` and `data`, in this order.
+    pub fn new(value: Value<'static>) -> Self {
+        let mut text = Vec::new();
+        write_compact(&value, &mut text);
+        Self {
+            value,
+            text: text.into(),
+        }
+    }
+
+    /// The object.
+    pub fn value(&self) -> &Value<'static> {
+        &self.value
+    }
+
+    /// The bytes of its text.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+}
+
+impl Context {
+    fn value(&self) -> &Value<'static> {
+        match self {
+            Self::Own(value) => value,
+            Self::Shared(shared) => &shared.value,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Own(value) => write_compact(value, out),
+            Self::Shared(shared) => out.extend_from_slice(&shared.text),
+        }
+    }
 }
 
 impl DerivedContexts {
     /// Adds a context of the enrichment of `stage`, after those that it added before: an object
     /// with `schema` and `data`, in this order.
     pub fn push(&mut self, stage: Stage, context: Value<'static>) {
-        self.contexts.push((stage, context));
+        self.contexts.push((stage, Context::Own(context)));
+    }
+
+    /// [`push`](Self::push) of a context that other events have too.
+    pub fn push_shared(&mut self, stage: Stage, context: Arc<SharedContext>) {
+        self.contexts.push((stage, Context::Shared(context)));
     }
 
     /// The contexts in the order of the column.
     pub fn iter(&self) -> impl Iterator<Item = &Value<'static>> {
+        self.ordered().map(Context::value)
+    }
+
+    fn ordered(&self) -> impl Iterator<Item = &Context> {
         ORDER.into_iter().flat_map(|stage| {
-            let of_stage = move |(made_by, _): &&(Stage, Value<'static>)| *made_by == stage;
+            let of_stage = move |(made_by, _): &&(Stage, Context)| *made_by == stage;
             let contexts = self.contexts.iter().filter(of_stage);
             contexts.map(|(_, context)| context)
         })
@@ -43,7 +105,7 @@ impl DerivedContexts {
             .iter()
             .flat_map(|stage| self.contexts.iter().filter(move |(s, _)| s == stage))
             .chain(sql)
-            .map(|(_, context)| context)
+            .map(|(_, context)| context.value())
     }
 
     /// Sets column `derived_contexts` if there is any context.
@@ -52,11 +114,11 @@ impl DerivedContexts {
             return;
         }
         let mut column = ENVELOPE.to_vec();
-        for (index, context) in self.iter().enumerate() {
+        for (index, context) in self.ordered().enumerate() {
             if index > 0 {
                 column.push(b',');
             }
-            write_compact(context, &mut column);
+            context.write(&mut column);
         }
         column.extend_from_slice(b"]}");
         event.set(Field::DerivedContexts, &String::from_utf8_lossy(&column));
@@ -123,8 +185,13 @@ mod tests {
         DerivedContexts::default().write(&mut event);
         assert!(event.is_null(Field::DerivedContexts));
         let mut derived = DerivedContexts::default();
-        derived.push(Stage::UaParser, context("a"));
+        let shared = Arc::new(SharedContext::new(context("a")));
+        assert_eq!(shared.value(), &context("a"));
+        assert_eq!(shared.text_bytes(), context("a").to_compact().len());
+        derived.push_shared(Stage::UaParser, shared);
         derived.push(Stage::SqlQuery, context("b"));
+        assert_eq!(data(derived.iter()), ["b", "a"]);
+        assert_eq!(data(derived.prepared()), ["a", "b"]);
         derived.write(&mut event);
         assert_eq!(
             event.get(Field::DerivedContexts),

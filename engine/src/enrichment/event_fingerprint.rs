@@ -72,16 +72,19 @@ impl EventFingerprint {
     /// The text that is hashed.
     pub fn text(&self, parameters: &Parameters) -> String {
         let mut length = 0;
-        let mut sorted: Vec<(&str, &str)> = Vec::with_capacity(parameters.len());
+        let mut sorted: Vec<(u64, &str, &str)> = Vec::with_capacity(parameters.len());
         for (name, value) in parameters.iter() {
             let value = value.as_deref().unwrap_or("null");
             length += name.len() + value.len() + 2;
-            sorted.push((name, value));
+            sorted.push((java_start(name), name, value));
         }
-        sorted.sort_unstable_by(|(a, _), (b, _)| java_order(a, b));
+        // most names differ at their start
+        sorted.sort_unstable_by(|(a_start, a, _), (b_start, b, _)| {
+            a_start.cmp(b_start).then_with(|| java_order(a, b))
+        });
         let mut excluded = self.excluded.iter().peekable();
         let mut text = String::with_capacity(length);
-        for (name, value) in sorted {
+        for (_, name, value) in sorted {
             // both lists are in order: one walk along both
             while excluded
                 .next_if(|e| java_order(e, name) == Ordering::Less)
@@ -115,17 +118,31 @@ pub fn hash(text: &str) -> [u8; 32] {
     hex
 }
 
+/// The place of a byte of UTF-8 in Java's order: the first bytes of characters from U+E000 to U+FFFF change places with those
+/// beyond.
+fn place(byte: u8) -> u8 {
+    match byte {
+        0xee | 0xef => byte + 8,
+        0xf0..=0xf4 => byte - 2,
+        _ => byte,
+    }
+}
+
+/// The first eight bytes as a number: texts whose numbers differ are in the order of these.
+fn java_start(text: &str) -> u64 {
+    let mut start = [0; 8];
+    for (to, byte) in start.iter_mut().zip(text.bytes()) {
+        *to = place(byte);
+    }
+    u64::from_be_bytes(start)
+}
+
 /// Order of Java's texts, by UTF-16 units: that of the bytes of UTF-8, but for characters beyond U+FFFF,
 /// which stand before U+E000.
 fn java_order(a: &str, b: &str) -> Ordering {
     let (left, right) = (a.as_bytes(), b.as_bytes());
     let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    // the first bytes of characters from U+E000 to U+FFFF change places with those beyond
-    let place = |byte: &u8| match byte {
-        0xee | 0xef => byte + 8,
-        0xf0..=0xf4 => byte - 2,
-        _ => *byte,
-    };
+    let place = |byte: &u8| place(*byte);
     let (left, right) = (left.get(common).map(place), right.get(common).map(place));
     left.cmp(&right)
 }
@@ -242,12 +259,18 @@ mod tests {
             "x\u{fffd}",
             "x\u{1f980}",
             "x\u{1f980}y",
+            "a\0",
+            "a\0b",
+            "a long name",
+            "a long nose",
         ];
         let utf16 = |text: &&str| text.encode_utf16().collect::<Vec<_>>();
         names.sort_by_key(utf16);
         for (at, a) in names.iter().enumerate() {
             for (other, b) in names.iter().enumerate() {
                 assert_eq!(java_order(a, b), at.cmp(&other), "{a:?} {b:?}");
+                let starts = java_start(a).cmp(&java_start(b));
+                assert!(starts.is_eq() || starts == at.cmp(&other), "{a:?} {b:?}");
             }
         }
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use super::agent_cache::{AgentCache, Weighed};
 use super::config::EnrichmentConfig;
 use super::data_file;
+use super::derived_contexts::SharedContext;
 use super::draft::Draft;
 use super::environment::Environment;
 use super::failures::{FailureStep, Interrupt};
@@ -37,22 +38,20 @@ const SCHEMA: &str = "iglu:com.snowplowanalytics.snowplow/ua_parser_context/json
 #[derive(Debug)]
 pub struct UaParser {
     regexes: Arc<Regexes>,
-    contexts: AgentCache<Context>,
+    contexts: AgentCache<SharedContext>,
 }
 
-/// A context, ready to be attached.
-#[derive(Debug)]
-struct Context(Value<'static>);
-
-impl Weighed for Context {
+impl Weighed for SharedContext {
     fn weight(&self) -> usize {
         // a member is a key without memory of its own, and a value with its text
-        let members = self.0.get("data").and_then(Value::as_object);
+        let members = self.value().get("data").and_then(Value::as_object);
         let texts = members.into_iter().flatten();
         let texts: usize = texts
             .filter_map(|(_, v)| Some(v.as_str()?.len() + 16))
             .sum();
-        std::mem::size_of::<(std::borrow::Cow<'_, str>, Value<'_>)>() * 16 + texts
+        std::mem::size_of::<(std::borrow::Cow<'_, str>, Value<'_>)>() * 16
+            + texts
+            + self.text_bytes()
     }
 }
 
@@ -96,14 +95,16 @@ impl UaParser {
     /// # Errors
     /// The whole failure text of the event.
     pub fn context(&self, useragent: &str) -> Result<Value<'static>, String> {
+        let context = self.shared_context(useragent)?;
+        Ok(context.value().clone())
+    }
+
+    fn shared_context(&self, useragent: &str) -> Result<Arc<SharedContext>, String> {
         let context = self.contexts.look_up(useragent, |useragent| {
-            let read = self.regexes.read(useragent);
-            read.map(|read| Context(context(read)))
+            let read = self.regexes.read_lately(useragent);
+            read.map(|read| SharedContext::new(context(read)))
         });
-        match context {
-            Ok(context) => Ok(context.0.clone()),
-            Err(message) => Err(failure_text(useragent, &message)),
-        }
+        context.map_err(|message| failure_text(useragent, &message))
     }
 }
 
@@ -145,9 +146,9 @@ impl Enrichment for UaParser {
         let Some(useragent) = draft.event.get(Field::Useragent) else {
             return Ok(());
         };
-        let context = self.context(useragent);
+        let context = self.shared_context(useragent);
         if let Some(context) = draft.failures.keep(FailureStep::UaParser, context) {
-            draft.derived_contexts.push(Stage::UaParser, context);
+            draft.derived_contexts.push_shared(Stage::UaParser, context);
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl UserAgentUtils {
             let attributes = match &self.knowledge {
                 Knowledge::Tables(tables) => tables.attributes(useragent),
                 Knowledge::Regexes(regexes) => regexes
-                    .read(useragent)
+                    .read_lately(useragent)
                     .map(|read| approximate::attributes(&read, useragent)),
             };
             attributes.map_err(|message| failure_text(useragent, &message))

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use regex::bytes;
 use regex_syntax::ParserBuilder;
 
-use super::java_regex::{Alphabet, fold, translate};
+use super::java_regex::{Alphabet, Translated, fold, translate};
 use super::literals::{self, Pieces};
 
 /// Bytes that one compiled expression may take.
@@ -76,8 +76,6 @@ impl<'t> Groups<'t> {
 #[derive(Debug)]
 pub(in crate::enrichment) struct Pattern {
     engine: Engine,
-    /// What each match holds.
-    required: Vec<Pieces>,
 }
 
 #[derive(Debug)]
@@ -100,6 +98,13 @@ impl Pattern {
     /// Why it cannot be.
     pub(in crate::enrichment) fn compile(source: &str, ignore_case: bool) -> Result<Self, String> {
         let whole = translate(source, ignore_case, Alphabet::Unicode)?;
+        // what its errors are found in
+        required(&whole)?;
+        Self::of(whole, source, ignore_case)
+    }
+
+    /// Compiles an expression of Java that is already translated as a whole.
+    fn of(whole: Translated, source: &str, ignore_case: bool) -> Result<Self, String> {
         if whole.backtracks {
             let regex = BacktrackingBuilder::new(&whole.pattern)
                 .backtrack_limit(BACKTRACK_LIMIT)
@@ -109,13 +114,8 @@ impl Pattern {
                 .map_err(|error| last_line(&error))?;
             return Ok(Self {
                 engine: Engine::Backtracking(Box::new(regex)),
-                required: Vec::new(),
             });
         }
-        let hir = ParserBuilder::new()
-            .build()
-            .parse(&whole.pattern)
-            .map_err(|error| last_line(&error))?;
         let folded = translate(source, ignore_case, Alphabet::Folded)?;
         let ascii = bytes::RegexBuilder::new(&folded.pattern)
             .unicode(false)
@@ -131,10 +131,7 @@ impl Pattern {
                 whole: OnceLock::new(),
             },
         };
-        Ok(Self {
-            engine,
-            required: literals::required(&hir),
-        })
+        Ok(Self { engine })
     }
 
     /// The first match.
@@ -181,6 +178,16 @@ impl Pattern {
     }
 }
 
+/// What each match of a translated expression holds.
+fn required(whole: &Translated) -> Result<Vec<Pieces>, String> {
+    if whole.backtracks {
+        return Ok(Vec::new());
+    }
+    let hir = ParserBuilder::new().build().parse(&whole.pattern);
+    let hir = hir.map_err(|error| last_line(&error))?;
+    Ok(literals::required(&hir))
+}
+
 fn find_folded<'t>(regex: &bytes::Regex, haystack: &Haystack<'t>) -> Option<Groups<'t>> {
     // cheaper than to look for the groups at once where nothing is found
     if !regex.is_match(&haystack.folded) {
@@ -204,7 +211,7 @@ fn last_line(error: &dyn std::fmt::Display) -> String {
 /// Expressions in order, of which few are tried on a text: those whose [required pieces](literals) are there.
 #[derive(Debug)]
 pub(super) struct Patterns {
-    patterns: Vec<Pattern>,
+    patterns: Vec<Listed>,
     pieces: AhoCorasick,
     /// For each piece, the patterns that are tried if it is there.
     tried_if: Vec<Vec<u32>>,
@@ -212,6 +219,28 @@ pub(super) struct Patterns {
     also: Vec<Vec<Vec<u32>>>,
     /// Patterns without pieces are tried always.
     always: Bits,
+}
+
+/// An expression of a list, compiled at once or when it is tried for the first time.
+#[derive(Debug)]
+pub(super) struct Listed {
+    source: Box<str>,
+    ignore_case: bool,
+    compiled: Compiled,
+}
+
+type Compiled = OnceLock<Result<Pattern, String>>;
+
+impl Listed {
+    /// The first match.
+    ///
+    /// # Errors
+    /// The search took too many steps, or the expression cannot be compiled.
+    pub(super) fn find<'t>(&self, haystack: &Haystack<'t>) -> Result<Option<Groups<'t>>, String> {
+        let compile = || Pattern::compile(&self.source, self.ignore_case);
+        let pattern = self.compiled.get_or_init(compile).as_ref();
+        pattern.map_err(Clone::clone)?.find(haystack)
+    }
 }
 
 type Bits = Vec<u64>;
@@ -237,28 +266,60 @@ impl Patterns {
     /// # Errors
     /// For each that cannot be compiled its index, and why.
     pub(super) fn compile(sources: &[(&str, bool)]) -> Result<Self, Vec<(usize, String)>> {
-        let compiled: Vec<Result<Pattern, String>> = sources
+        Self::of(sources, |source, ignore_case| {
+            let whole = translate(source, ignore_case, Alphabet::Unicode)?;
+            let required = required(&whole)?;
+            let pattern = Pattern::of(whole, source, ignore_case)?;
+            Ok((OnceLock::from(Ok(pattern)), required))
+        })
+    }
+
+    /// [`compile`](Self::compile) that leaves each one until it is tried.
+    ///
+    /// # Errors
+    /// For each whose required pieces cannot be found its index, and why.
+    pub(super) fn compile_later(sources: &[(&str, bool)]) -> Result<Self, Vec<(usize, String)>> {
+        Self::of(sources, |source, ignore_case| {
+            let whole = translate(source, ignore_case, Alphabet::Unicode)?;
+            Ok((OnceLock::new(), required(&whole)?))
+        })
+    }
+
+    fn of(
+        sources: &[(&str, bool)],
+        read: impl Fn(&str, bool) -> Result<(Compiled, Vec<Pieces>), String> + Sync,
+    ) -> Result<Self, Vec<(usize, String)>> {
+        let all: Vec<Result<_, String>> = sources
             .par_iter()
-            .map(|(source, ignore_case)| Pattern::compile(source, *ignore_case))
+            .map(|(source, ignore_case)| read(source, *ignore_case))
             .collect();
-        let mut patterns = Vec::with_capacity(compiled.len());
+        let mut patterns = Vec::with_capacity(all.len());
+        let mut required = Vec::with_capacity(all.len());
         let mut failures = Vec::new();
-        for (index, pattern) in compiled.into_iter().enumerate() {
-            match pattern {
-                Ok(pattern) => patterns.push(pattern),
+        for (index, (read, (source, ignore_case))) in all.into_iter().zip(sources).enumerate() {
+            match read {
+                Ok((compiled, sets)) => {
+                    patterns.push(Listed {
+                        source: (*source).into(),
+                        ignore_case: *ignore_case,
+                        compiled,
+                    });
+                    required.push(sets);
+                }
                 Err(why) => failures.push((index, why)),
             }
         }
         if !failures.is_empty() {
             return Err(failures);
         }
-        Self::index(patterns).map_err(|why| vec![(0, why)])
+        Self::index(patterns, required).map_err(|why| vec![(0, why)])
     }
 
-    fn index(mut patterns: Vec<Pattern>) -> Result<Self, String> {
+    /// `required` holds the sets of pieces of each pattern.
+    fn index(patterns: Vec<Listed>, required: Vec<Vec<Pieces>>) -> Result<Self, String> {
         // how many patterns ask for a piece: the rarer, the better
         let mut uses: HashMap<Vec<u8>, usize> = HashMap::new();
-        for piece in patterns.iter().flat_map(|p| p.required.iter().flatten()) {
+        for piece in required.iter().flatten().flatten() {
             *uses.entry(piece.clone()).or_default() += 1;
         }
         let mut ids: HashMap<Vec<u8>, u32> = HashMap::new();
@@ -272,8 +333,7 @@ impl Patterns {
         let mut tried_if: Vec<Vec<u32>> = Vec::new();
         let mut also = Vec::with_capacity(patterns.len());
         let mut always = bits(patterns.len());
-        for (index, pattern) in patterns.iter_mut().enumerate() {
-            let mut sets = std::mem::take(&mut pattern.required);
+        for (index, mut sets) in required.into_iter().enumerate() {
             sets.sort_by_key(|set| {
                 set.iter()
                     .filter_map(|piece| uses.get(piece))
@@ -341,7 +401,7 @@ pub(super) struct Candidates<'p> {
 
 impl Candidates<'_> {
     /// Those of a range, in order, with their indices.
-    pub(super) fn within(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Pattern)> {
+    pub(super) fn within(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Listed)> {
         let words = range.start / 64..range.end.div_ceil(64);
         words
             .flat_map(|word| {

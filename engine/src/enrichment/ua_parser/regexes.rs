@@ -6,6 +6,7 @@
 //! say. What 1.3.0 does not know in any file stays unknown: brands, models, `v3_replacement`.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
 use serde::Deserialize;
 
@@ -69,7 +70,12 @@ pub struct Regexes {
     devices: Vec<DeviceEntry>,
     /// Whether the file needs the rules of 2015 for the replacements of devices.
     is_templated: bool,
+    /// User agents that one enrichment has read, until the other one asks for them.
+    lately: Mutex<Vec<(Box<str>, UserAgent)>>,
 }
+
+/// Most user agents that wait for the other enrichment: workers are seldom more.
+const MOST_LATELY: usize = 16;
 
 #[derive(Deserialize)]
 struct File {
@@ -107,12 +113,27 @@ struct DeviceEntry {
     model_replacement: Option<String>,
 }
 
+/// Compiles expressions, each with whether case matters not; or tells which are wrong, and why.
+type Compile = fn(&[(&str, bool)]) -> Result<Patterns, Vec<(usize, String)>>;
+
 impl Regexes {
     /// Reads and compiles a `regexes.yaml`; `place` names it in errors.
     ///
     /// # Errors
     /// What is wrong with the file: no YAML, a list that is missing, expressions that cannot be compiled.
     pub fn from_yaml(text: &str, place: &str) -> Result<Self, Vec<String>> {
+        Self::with_patterns(text, place, Patterns::compile)
+    }
+
+    /// [`from_yaml`](Self::from_yaml) of expressions that are known to be right: each is compiled when it is needed.
+    ///
+    /// # Errors
+    /// As `from_yaml`, but for expressions that are wrong: these fail user agents.
+    pub(super) fn from_trusted_yaml(text: &str, place: &str) -> Result<Self, Vec<String>> {
+        Self::with_patterns(text, place, Patterns::compile_later)
+    }
+
+    fn with_patterns(text: &str, place: &str, compile: Compile) -> Result<Self, Vec<String>> {
         let file: File = from_yaml(text)
             .map_err(|error| vec![format!("{place}: not the regexes of uap-core: {error}")])?;
         let mut sources: Vec<(&str, bool)> = Vec::new();
@@ -145,7 +166,7 @@ impl Regexes {
                 index + 1,
             );
         }
-        let patterns = match Patterns::compile(&sources) {
+        let patterns = match compile(&sources) {
             Ok(patterns) if failures.is_empty() => patterns,
             Ok(_) => return Err(failures),
             Err(errors) => {
@@ -168,7 +189,32 @@ impl Regexes {
             systems: file.os_parsers,
             devices: file.device_parsers,
             is_templated,
+            lately: Mutex::default(),
         })
+    }
+
+    /// [`read`](Self::read) for enrichments that keep the result: of two that ask for a user agent shortly after each other
+    /// only the first one waits for it to be read.
+    ///
+    /// # Errors
+    /// The same.
+    pub(in crate::enrichment) fn read_lately(&self, useragent: &str) -> Result<UserAgent, String> {
+        if let Ok(mut lately) = self.lately.try_lock()
+            && let Some(at) = lately.iter().position(|(text, _)| **text == *useragent)
+        {
+            return Ok(lately.swap_remove(at).1);
+        }
+        let read = self.read(useragent)?;
+        if useragent.len() <= LONGEST
+            && let Ok(mut lately) = self.lately.try_lock()
+        {
+            if lately.len() >= MOST_LATELY {
+                // nobody asked: there is one enrichment only
+                lately.clear();
+            }
+            lately.push((useragent.into(), read.clone()));
+        }
+        Ok(read)
     }
 
     /// What a user agent says.

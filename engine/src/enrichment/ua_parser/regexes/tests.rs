@@ -179,3 +179,23 @@ fn only_the_beginning_of_a_long_user_agent_is_read() {
     let far = format!("{}Fox/1.2", "é".repeat(LONGEST / 2 - 2));
     assert_eq!(regexes.read(&far).unwrap().agent.family, "Other");
 }
+
+#[test]
+fn what_one_enrichment_read_is_there_for_the_other() {
+    let regexes =
+        regexes("{user_agent_parsers: [{regex: '(Fox)'}], os_parsers: [], device_parsers: []}");
+    let waiting = || regexes.lately.lock().unwrap().len();
+    for round in 0..3 {
+        let useragent = format!("Fox {round}");
+        let read = regexes.read_lately(&useragent);
+        assert_eq!(read, regexes.read(&useragent));
+        assert_eq!(waiting(), 1);
+        assert_eq!(regexes.read_lately(&useragent), read);
+        assert_eq!(waiting(), 0);
+    }
+    for number in 0..100 {
+        let read = regexes.read_lately(&format!("Fox {number}")).unwrap();
+        assert_eq!(read.agent.family, "Fox");
+        assert!((1..=MOST_LATELY).contains(&waiting()));
+    }
+}
