@@ -11,6 +11,8 @@
 
 mod support;
 
+#[path = "runner_emr/cluster.rs"]
+mod cluster;
 #[path = "support/emr_endpoint.rs"]
 mod emr_endpoint;
 #[path = "runner_emr/generate.rs"]
@@ -59,7 +61,14 @@ fn work(args: &[String]) -> Result<(), String> {
         return Ok(());
     }
     let documents = &args[1];
-    let words = args[4..]
+    // a driver does the same on all nodes
+    let begin = match args[4].as_str() {
+        "driver" => args
+            .iter()
+            .position(|word| word == "enrich" || word == "shred"),
+        _ => Some(4),
+    };
+    let words = args[begin.unwrap()..]
         .iter()
         .map(|word| match word.strip_prefix("documents:") {
             Some(name) => format!("{documents}{name}"),

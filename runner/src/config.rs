@@ -6,6 +6,7 @@
 
 pub mod buckets;
 pub mod camonica;
+pub mod cluster;
 pub mod duration;
 pub mod emr;
 pub mod erb;

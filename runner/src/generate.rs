@@ -17,6 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::objects::Objects;
 use crate::plan::StepName;
 use crate::run::{Request, run_id_of};
+use crate::target::emr::cluster::{ClusterSetup, api_of};
 use crate::target::emr::documents_of;
 use crate::target::emr::files::{Documents, EngineBinary, EngineFiles};
 
@@ -34,14 +35,16 @@ impl<'r> Draft<'r> {
     /// # Errors
     /// `Config` when there is no `aws.emr`, or no engine for the nodes.
     pub fn new(request: &'r Request) -> Result<Self> {
-        let camonica = &request.config.camonica;
-        if request.config.emr.is_none() {
+        let config = &request.config;
+        let Some(emr) = &config.emr else {
             return Err(Failure::Config(
                 "aws.emr: expected the whole block for Dataflow Runner's files, found parts of it or nothing".into(),
             ));
-        }
+        };
+        let cluster =
+            ClusterSetup::of(config, emr, || api_of(config, emr)).map_err(Failure::Config)?;
         let engine =
-            EngineBinary::find(camonica.engine_binary.as_deref()).map_err(Failure::Config)?;
+            EngineBinary::find(config.camonica.node_binary(), cluster).map_err(Failure::Config)?;
         let etl_tstamp_ms = now_ms();
         Ok(Self {
             request,

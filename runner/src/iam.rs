@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::store::{Encryption, Location};
 use serde_json::{Value, json};
 
+use crate::config::cluster::{ClusterKey, ClusterSettings};
 use crate::config::targets::StorageTargets;
 use crate::config::{Config, TargetKind};
 
@@ -188,6 +189,25 @@ pub fn policy(needs: &Needs<'_>, role: Role) -> Result<Value, String> {
         if let Some(zip) = needs.certs {
             access.object(&location("--certs", zip)?, READ);
         }
+        if let Some(cluster) = cluster_of(needs.config) {
+            let zip = cluster.certificates.as_deref();
+            match (zip, needs.certs) {
+                (Some(zip), _) => {
+                    access.object(&location("camonica.cluster.certificates", zip)?, READ);
+                }
+                (None, Some(_)) => {}
+                (None, None) => {
+                    return Err(
+                        "--certs: the nodes read the zip of the security configuration, and it is not known here: name it, \
+                         or set camonica.cluster.certificates"
+                            .into(),
+                    );
+                }
+            }
+            if let ClusterKey::Secret(uri) = &cluster.key {
+                access.object(&location("camonica.cluster.key", uri)?, READ);
+            }
+        }
     }
     statements.extend(access.statements());
     if role == Role::Jobs && target == TargetKind::Emr {
@@ -220,6 +240,16 @@ pub fn policy(needs: &Needs<'_>, role: Role) -> Result<Value, String> {
             ];
             statements.push(kms::statement(
                 "EncryptLocalDisks",
+                &actions,
+                key,
+                needs,
+                partition,
+            )?);
+        }
+        if let Some(ClusterKey::Kms(key)) = cluster_of(needs.config).map(|cluster| &cluster.key) {
+            let actions = ["kms:GenerateDataKey", "kms:Decrypt"];
+            statements.push(kms::statement(
+                "SealWhatNodesExchange",
                 &actions,
                 key,
                 needs,
@@ -340,15 +370,29 @@ fn deduplication(needs: &Needs<'_>, partition: &str) -> Option<Value> {
     }))
 }
 
+/// The cluster of target `emr`.
+fn cluster_of(config: &Config) -> Option<&ClusterSettings> {
+    let cluster = config.camonica.cluster.as_ref();
+    cluster.filter(|_| config.camonica.target == TargetKind::Emr)
+}
+
 /// What target `emr` calls.
 fn cluster(needs: &Needs<'_>, partition: &str) -> Vec<Value> {
     let emr = needs.config.emr.as_ref();
     let region = emr.map_or("*", |emr| emr.region.as_str());
     let account = needs.account;
+    let mut anywhere = vec![
+        "elasticmapreduce:RunJobFlow",
+        "elasticmapreduce:ListClusters",
+    ];
+    // the runner looks up which certificates the security configuration names
+    if cluster_of(needs.config).is_some_and(|cluster| cluster.certificates.is_none()) {
+        anywhere.push("elasticmapreduce:DescribeSecurityConfiguration");
+    }
     let mut statements = vec![
         json!({
             "Sid": "StartAndFindClusters", "Effect": "Allow",
-            "Action": ["elasticmapreduce:RunJobFlow", "elasticmapreduce:ListClusters"],
+            "Action": anywhere,
             "Resource": ["*"],
         }),
         json!({

@@ -19,7 +19,7 @@ use rcgen::{
 };
 
 /// Name in the certificates of all nodes.
-const NAME: &str = "node.camonica.test";
+pub const NAME: &str = "node.camonica.test";
 const BINARY: &str = env!("CARGO_BIN_EXE_camonica-cluster");
 /// Text of every enriched event: it must lie on no worker's disk.
 const MARKER: &str = "com.camonica";
@@ -287,13 +287,24 @@ impl Nodes {
         .collect()
     }
 
-    fn start(&self, name: &str, arguments: &[String], environment: &[(&str, &str)]) -> Process {
+    pub fn start(&self, name: &str, arguments: &[String], environment: &[(&str, &str)]) -> Process {
+        self.start_program(BINARY, name, arguments, environment)
+    }
+
+    /// Starts a copy of the program.
+    pub fn start_program(
+        &self,
+        program: &str,
+        name: &str,
+        arguments: &[String],
+        environment: &[(&str, &str)],
+    ) -> Process {
         let log = self.path(&format!(
             "{name}.{}.log",
             SEQUENCE.fetch_add(1, Ordering::Relaxed)
         ));
         let log_file = File::create(&log).expect("a log");
-        let child = Command::new(BINARY)
+        let child = Command::new(program)
             .args(arguments)
             .envs(environment.iter().copied())
             .stdout(Stdio::null())

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A change of the configuration and the line that tells about it.
-const MISTAKES: [(&str, &str, &str); 46] = [
+const MISTAKES: [(&str, &str, &str); 48] = [
     (
         "region: eu-west-1\n    buckets",
         "region:\n    buckets",
@@ -223,6 +223,16 @@ const MISTAKES: [(&str, &str, &str); 46] = [
         "min_age: 10m",
         "min_age: soon",
         "camonica.min_age: expected a time such as 90s, 15m or 2h, found the text 'soon' (line 73)",
+    ),
+    (
+        "min_age: 10m",
+        "min_age: 10m\n  cluster: {key: hunter2}",
+        "camonica.cluster.key: expected the ARN of a key of KMS, or the URI of a file with the cluster's secret (s3://bucket/secret) (line 74)",
+    ),
+    (
+        "min_age: 10m",
+        "min_age: 10m\n  cluster: {workers: 4}",
+        "camonica.cluster.key: expected a text, found nothing",
     ),
     (
         "camonica:\n",

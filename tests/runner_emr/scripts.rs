@@ -157,6 +157,27 @@ fn nodes_install_and_run_the_engine() {
             "{last}"
         );
     }
+    // a driver is another program
+    node.program(
+        "home/camonica-cluster",
+        "#!/bin/bash\necho \"cluster $*\"\n",
+    );
+    let log = node.text("kept/driver.log");
+    let output = node.run(
+        &node.path("home/step"),
+        &[
+            &node.text("documents"),
+            &log,
+            "none",
+            "driver",
+            "--workers",
+            "2",
+            "shred",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text, "cluster driver --workers 2 shred\n");
     // the documents are gone from the node
     let left: Vec<String> = fs::read_dir(node.folder.path())
         .unwrap()

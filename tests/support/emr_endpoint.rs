@@ -93,6 +93,8 @@ struct State {
     faults: Vec<(String, usize, Fault)>,
     calls: Vec<(String, Value)>,
     page: usize,
+    /// Security configurations by name.
+    security: Vec<(String, String)>,
 }
 
 /// The running endpoint.
@@ -138,6 +140,12 @@ impl EmrEndpoint {
         for n in number..number + count {
             state.faults.push((operation.to_owned(), n, fault));
         }
+    }
+
+    /// Makes a security configuration known.
+    pub fn security_configuration(&self, name: &str, document: &Value) {
+        let mut state = self.state.lock().unwrap();
+        state.security.push((name.to_owned(), document.to_string()));
     }
 
     /// Forgets all faults.
@@ -354,6 +362,22 @@ fn answer(operation: &str, body: &Value, state: &Mutex<State>, work: &Work) -> (
                 } })
             }).collect();
             (200, paged("Steps", &all, body, page))
+        }
+        "DescribeSecurityConfiguration" => {
+            let found = state
+                .security
+                .iter()
+                .find(|(name, _)| body["Name"] == name.as_str());
+            match found {
+                Some((name, text)) => (
+                    200,
+                    json!({ "Name": name, "SecurityConfiguration": text, "CreationDateTime": 1.0 }),
+                ),
+                None => (
+                    400,
+                    json!({ "__type": "InvalidRequestException", "message": "Security configuration with that name does not exist." }),
+                ),
+            }
         }
         "TerminateJobFlows" => {
             let ids = body["JobFlowIds"].as_array().cloned().unwrap_or_default();

@@ -52,8 +52,12 @@ pub struct TlsArguments {
     #[arg(long, value_name = "NAME")]
     pub tls_name: Option<String>,
     /// File with the cluster's secret: 32 bytes or more, the same on all nodes, readable by its owner only
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "kms_key")]
     pub cluster_secret: Option<PathBuf>,
+    /// In place of a secret, a key of AWS KMS, the same on all nodes: the driver needs kms:GenerateDataKey with it, workers
+    /// kms:Decrypt
+    #[arg(long, value_name = "ARN")]
+    pub kms_key: Option<String>,
 }
 
 /// Parses the command line of the process and does what it says. Exit code 0 when the output was committed, 1 when the job
@@ -88,5 +92,7 @@ mod tests {
         let parsed =
             parse("c worker --driver a:1 --host b --tls-zip z --cluster-secret s").unwrap();
         assert!(matches!(parsed.command, Command::Worker(_)));
+        assert!(parse("c worker --host b --tls-zip z --kms-key k").is_ok());
+        assert!(parse("c worker --host b --tls-zip z --kms-key k --cluster-secret s").is_err());
     }
 }

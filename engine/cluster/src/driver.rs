@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::cli::Command;
+use engine::exec::spill::parcel::Attempt;
 use engine::job::JobReport;
 use engine::job::options::parse_size;
 use engine::job::parts::PartOptions;
@@ -17,7 +18,7 @@ use engine::{Error, Result};
 
 use crate::cli::TlsArguments;
 use crate::page::Board;
-use crate::secret::ClusterSecret;
+use crate::secret::KeySource;
 use crate::tls::Tls;
 use crate::worker::resolve;
 use scheduler::Cluster;
@@ -78,7 +79,7 @@ pub fn run(arguments: &DriverArguments) -> Result<JobReport> {
         return arguments.job.run();
     }
     let tls = Tls::load(&arguments.tls)?;
-    let secret = ClusterSecret::read(arguments.tls.cluster_secret.as_deref())?;
+    let keys = KeySource::of(&arguments.tls)?;
     let task_size =
         parse_size(&arguments.task_size).map_err(|error| error.context("--task-size"))?;
     let listen = resolve("--listen", &arguments.listen)?;
@@ -94,6 +95,8 @@ pub fn run(arguments: &DriverArguments) -> Result<JobReport> {
         task: Duration::from_secs(arguments.task_timeout.max(1)),
     };
     let job = jobs::Job::of(&arguments.job)?;
+    // before anybody is waited for: what is not allowed is told at once
+    let secret = keys.of_new_job(&format!("{}-{}", job.name(), Attempt::random()?))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -111,7 +114,7 @@ pub fn run(arguments: &DriverArguments) -> Result<JobReport> {
         cluster: &cluster,
         runtime: &runtime,
         parts,
-        secret: secret.bytes(),
+        secret: &secret,
         board: &board,
     }
     .run(&job);

@@ -25,7 +25,7 @@
 //! # What nodes must share
 //!
 //! The input and output folders, the log folder (S3, or a file system that all of them see), certificates of one authority,
-//! the cluster's secret, and the version of this program.
+//! the cluster's secret or key of KMS, and the version of this program.
 //!
 //! # At 1,000 nodes and 100 TB
 //!
@@ -115,6 +115,8 @@
 
 pub mod cli;
 pub mod driver;
+pub mod kms;
+pub mod node;
 pub mod operator;
 pub mod page;
 pub mod secret;

@@ -34,6 +34,7 @@ use tokio::task::JoinHandle;
 pub use codec::TaskCodec;
 pub use runners::{Fence, Pause, Runners};
 
+use crate::kms::WrappedKey;
 use crate::wire;
 
 /// Batches that wait between a task and the exchange.
@@ -48,6 +49,8 @@ pub struct TaskNode {
     pub with_keys: bool,
     /// The name of the job.
     pub job: Arc<str>,
+    /// What KMS must decrypt to open the job; `None` where nodes have the cluster's secret.
+    pub key: Option<WrappedKey>,
     /// The job, sealed.
     pub sealed: Arc<[u8]>,
 }

@@ -38,8 +38,9 @@ use tokio::sync::{Notify, Semaphore};
 use tonic::transport::Server;
 
 use crate::cli::TlsArguments;
+use crate::node;
 use crate::operator::{Fence, Pause, Runners, TaskCodec};
-use crate::secret::ClusterSecret;
+use crate::secret::KeySource;
 use crate::session::{MESSAGE_BYTES, session};
 use crate::tls::Tls;
 
@@ -53,16 +54,24 @@ const TEST_PAUSE: &str = "CAMONICA_CLUSTER_TEST_PAUSE";
 /// Options of `worker`.
 #[derive(Debug, Args)]
 pub struct WorkerArguments {
-    /// Address of the driver, HOST:PORT; the worker waits until one is there
-    #[arg(long, value_name = "HOST:PORT")]
-    driver: String,
+    /// Address of the driver, or `emr`: the master of the EMR cluster that this node belongs to. The worker waits until a
+    /// driver is there [default: emr on a node of EMR]
+    #[arg(long, value_name = "HOST:PORT|emr")]
+    driver: Option<String>,
+    /// Port of the driver, with `--driver emr`
+    #[arg(long, value_name = "PORT", default_value = "7071")]
+    driver_port: u16,
+    /// Where EMR tells a node about its cluster
+    #[arg(long, value_name = "DIRECTORY", default_value = node::EMR_INFO)]
+    emr_info: PathBuf,
     /// Name or address by which the driver and other workers reach this node
     #[arg(long)]
     host: String,
     /// Where other workers are answered
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7072")]
     listen: String,
-    /// Folder for what is exchanged, on a disk with room for the candidate lines of a job
+    /// Folder for what is exchanged, on a disk with room for the candidate lines of a job [default: on the disk with most
+    /// room of those mounted at /mnt, /mnt1, ..., else below $TMPDIR]
     #[arg(long, value_name = "DIRECTORY")]
     work_dir: Option<PathBuf>,
     /// Tasks at once [default: one a core]
@@ -71,7 +80,7 @@ pub struct WorkerArguments {
     /// Memory of all tasks together, e.g. 2G [default: the smaller of 1 GiB and 60 % of the machine]
     #[arg(long)]
     memory_limit: Option<String>,
-    /// Directories for what does not fit into memory, sealed [default: a folder in the work dir]
+    /// Directories for what does not fit into memory, sealed [default: one on each such disk, else in the work dir]
     #[arg(long, value_delimiter = ',', value_name = "DIRECTORY")]
     spill_dir: Vec<PathBuf>,
     #[command(flatten)]
@@ -84,14 +93,9 @@ pub struct WorkerArguments {
 /// When an option cannot be used, or the address is taken.
 pub fn run(arguments: &WorkerArguments) -> Result<()> {
     let tls = Tls::load(&arguments.tls)?;
-    let secret = ClusterSecret::read(arguments.tls.cluster_secret.as_deref())?;
-    let (host, port) = split_address(&arguments.driver).ok_or_else(|| {
-        Error::config(format!("--driver {}: expected HOST:PORT", arguments.driver))
-    })?;
-    let work_dir = match &arguments.work_dir {
-        Some(folder) => folder.clone(),
-        None => std::env::temp_dir().join("camonica-worker"),
-    };
+    let keys = KeySource::of(&arguments.tls)?;
+    let listen = resolve("--listen", &arguments.listen)?;
+    let (work_dir, spill_directories) = places(arguments, node::data_folders);
     let (shuffle, _lock) = claim(&work_dir)?;
     let slots = match arguments.slots {
         Some(slots) => slots.get(),
@@ -104,11 +108,7 @@ pub fn run(arguments: &WorkerArguments) -> Result<()> {
     let local = JobOptions {
         workers: 1,
         memory_limit: (memory / slots as u64).max(LEAST_TASK_MEMORY),
-        spill_directories: if arguments.spill_dir.is_empty() {
-            vec![work_dir.join("spill")]
-        } else {
-            arguments.spill_dir.clone()
-        },
+        spill_directories,
         ..JobOptions::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -117,15 +117,61 @@ pub fn run(arguments: &WorkerArguments) -> Result<()> {
         .map_err(|error| Error::internal("cannot start the worker").with_source(error))?;
     let worker = Worker {
         tls,
-        secret,
-        driver: (host.to_owned(), port),
+        keys,
+        driver: driver(arguments)?,
         host: arguments.host.clone(),
-        listen: resolve("--listen", &arguments.listen)?,
+        listen,
         shuffle,
         slots,
         local,
     };
     runtime.block_on(worker.serve())
+}
+
+/// Where the driver is, or will be.
+fn driver(arguments: &WorkerArguments) -> Result<(String, u16)> {
+    let emr = || {
+        let master = node::emr_master(&arguments.emr_info, &arguments.host)?;
+        Ok((master, arguments.driver_port))
+    };
+    match arguments.driver.as_deref() {
+        Some("emr") => emr(),
+        Some(address) => match split_address(address) {
+            Some((host, port)) => Ok((host.to_owned(), port)),
+            None => Err(Error::config(format!(
+                "--driver {address}: expected HOST:PORT, or emr"
+            ))),
+        },
+        None if node::is_emr(&arguments.emr_info) => emr(),
+        None => Err(Error::config(
+            "--driver: expected HOST:PORT; only a node of EMR finds its driver by itself",
+        )),
+    }
+}
+
+/// The work folder and the spill directories: as the options say, else on the disks for data.
+fn places(
+    arguments: &WorkerArguments,
+    disks: impl Fn() -> Vec<PathBuf>,
+) -> (PathBuf, Vec<PathBuf>) {
+    let disks = match &arguments.work_dir {
+        // who chose a folder for one of both means the disk
+        Some(_) => Vec::new(),
+        None => disks(),
+    };
+    let work_dir = match (&arguments.work_dir, disks.first()) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(disk)) => disk.join("work"),
+        (None, None) => std::env::temp_dir().join("camonica-worker"),
+    };
+    let spill = if !arguments.spill_dir.is_empty() {
+        arguments.spill_dir.clone()
+    } else if disks.is_empty() {
+        vec![work_dir.join("spill")]
+    } else {
+        disks.iter().map(|disk| disk.join("spill")).collect()
+    };
+    (work_dir, spill)
 }
 
 /// `HOST:PORT`, also `[::1]:PORT`.
@@ -173,7 +219,7 @@ fn claim(work_dir: &Path) -> Result<(PathBuf, File)> {
 
 struct Worker {
     tls: Tls,
-    secret: ClusterSecret,
+    keys: KeySource,
     driver: (String, u16),
     host: String,
     listen: SocketAddr,
@@ -198,7 +244,7 @@ impl Worker {
         let pause = std::env::var(TEST_PAUSE)
             .ok()
             .and_then(|text| Pause::parse(&text));
-        let runners = Arc::new(Runners::new(self.secret, self.local, fence, pause));
+        let runners = Arc::new(Runners::new(self.keys, self.local, fence, pause));
         let codec: Arc<dyn PhysicalExtensionCodec> = Arc::new(TaskCodec::of_worker(runners));
         let config = session(Arc::clone(&codec), self.tls.endpoints());
         let vcores = u32::try_from(self.slots).unwrap_or(u32::MAX);
@@ -274,6 +320,55 @@ async fn tick(poll: Arc<Notify>, health: ExecutorHealth, driver: (String, u16)) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        worker: WorkerArguments,
+    }
+
+    fn arguments(line: &str) -> WorkerArguments {
+        let words = std::iter::once("worker").chain(line.split_whitespace());
+        <Line as clap::Parser>::try_parse_from(words)
+            .unwrap()
+            .worker
+    }
+
+    #[test]
+    fn drivers_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let info = folder.path().to_str().unwrap();
+        let of = |line: &str| driver(&arguments(&format!("--host me --emr-info {info} {line}")));
+        assert_eq!(of("--driver a:1").unwrap(), ("a".into(), 1));
+        let error = of("").unwrap_err().to_string();
+        assert!(error.contains("only a node of EMR"), "{error}");
+        let error = of("--driver a").unwrap_err().to_string();
+        assert!(error.contains("expected HOST:PORT, or emr"), "{error}");
+        let job_flow = r#"{"masterPrivateDnsName":"master"}"#;
+        fs::write(folder.path().join("job-flow.json"), job_flow).unwrap();
+        assert_eq!(of("").unwrap(), ("master".into(), 7071));
+        let found = of("--driver emr --driver-port 9").unwrap();
+        assert_eq!(found, ("master".into(), 9));
+        assert_eq!(of("--driver a:1").unwrap(), ("a".into(), 1));
+    }
+
+    #[test]
+    fn places_of_data() {
+        let path = |text: &str| PathBuf::from(text);
+        let disks = || vec![path("/mnt1/camonica"), path("/mnt/camonica")];
+        let of = |line: &str| places(&arguments(&format!("--host me {line}")), disks);
+        let (work, spill) = of("");
+        assert_eq!(work, path("/mnt1/camonica/work"));
+        assert_eq!(
+            spill,
+            [path("/mnt1/camonica/spill"), path("/mnt/camonica/spill")]
+        );
+        let (work, spill) = of("--work-dir /w");
+        assert_eq!((work, spill), (path("/w"), vec![path("/w/spill")]));
+        assert_eq!(of("--spill-dir /a,/b").1, [path("/a"), path("/b")]);
+        let (work, spill) = places(&arguments("--host me"), Vec::new);
+        assert!(work.ends_with("camonica-worker") && spill == [work.join("spill")]);
+    }
 
     #[test]
     fn addresses_are_taken_apart() {

@@ -15,15 +15,17 @@
 //!   aws_timeout: 15m         # no AWS call is tried again after this time
 //!   hosts: [10.0.0.1, 10.0.0.2]          # target hosts: the machines, or maps ([`super::hosts`])
 //!   engine_binary: /opt/camonica/camonica-engine   # targets emr and hosts: the static engine [beside this program]
+//!   cluster: {key: arn:aws:kms:..., workers: 4}   # target emr: the jobs run on all nodes ([`super::cluster`])
 //!   emr_endpoint: http://127.0.0.1:9001  # target emr: in place of EMR's API, for tests
 //!   emr_poll: 30s            # target emr: time between two looks at the cluster
 //!   emr_bootstrap_pause: 10m # target emr: longest pause before the next try after a bootstrap failure
 //!   metrics_file: /var/lib/node_exporter/camonica.prom
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cluster::ClusterSettings;
 use super::hosts::{self, Host};
 use super::problem::Problem;
 use super::reader::Reader;
@@ -80,6 +82,8 @@ pub struct CamonicaSettings {
     pub hosts: Vec<Host>,
     /// `engine_binary`: the static engine that targets `emr` and `hosts` take to their machines.
     pub engine_binary: Option<PathBuf>,
+    /// `cluster`: target `emr` runs the jobs on all nodes.
+    pub cluster: Option<ClusterSettings>,
     /// `emr_endpoint`: in place of EMR's API.
     pub emr_endpoint: Option<String>,
     /// `emr_poll`: time between two looks at a cluster.
@@ -118,6 +122,7 @@ impl CamonicaSettings {
             aws_timeout: reader.optional_duration(&key("aws_timeout")),
             hosts: hosts::read(reader, &key("hosts")),
             engine_binary: reader.optional_path(&key("engine_binary")),
+            cluster: ClusterSettings::read(reader),
             emr_endpoint: reader.optional_url(&key("emr_endpoint")),
             emr_poll: reader.optional_duration(&key("emr_poll")),
             emr_bootstrap_pause: reader.optional_duration(&key("emr_bootstrap_pause")),
@@ -127,6 +132,19 @@ impl CamonicaSettings {
             let text = "expected a list of machines for target hosts, found none";
             reader.problem(Problem::new(key("hosts"), text));
         }
+        if settings.target == TargetKind::Hosts && settings.cluster.is_some() {
+            let text = "target hosts divides a job into shares and knows no cluster: remove the block, or set camonica.target to emr";
+            let line = reader.line(&key("cluster"));
+            reader.problem(Problem::new(key("cluster"), text).at(line));
+        }
         settings
+    }
+
+    /// The static program that the nodes of EMR get, if it is named.
+    pub fn node_binary(&self) -> Option<&Path> {
+        match &self.cluster {
+            Some(cluster) => cluster.binary.as_deref(),
+            None => self.engine_binary.as_deref(),
+        }
     }
 }

@@ -325,3 +325,57 @@ fn look_up_files_of_enrichments() {
         ]
     );
 }
+
+#[test]
+fn nodes_of_a_cluster_open_the_keys_of_their_jobs() {
+    let storage = StorageTargets::default();
+    let one = |cluster: &str, needs_certs: Option<&str>, role| {
+        let config = config(&format!("cluster: {{{cluster}}}"), |text| text);
+        let needs = Needs {
+            certs: needs_certs,
+            ..needs(&config, &storage)
+        };
+        policy(&needs, role)
+    };
+    let kms = format!("key: '{KEY}', certificates: s3://acme-keys/certs.zip");
+    let document = one(&kms, None, Role::Jobs).unwrap();
+    for (action, resource, expected) in [
+        ("kms:Decrypt", KEY, true),
+        ("kms:GenerateDataKey", KEY, true),
+        ("kms:Encrypt", KEY, false),
+        (
+            "kms:Decrypt",
+            "arn:aws:kms:eu-west-1:123456789012:key/9",
+            false,
+        ),
+        ("s3:GetObject", "arn:aws:s3:::acme-keys/certs.zip", true),
+        ("s3:PutObject", "arn:aws:s3:::acme-keys/certs.zip", false),
+    ] {
+        assert_eq!(
+            allows(&document, action, resource),
+            expected,
+            "{action} {resource}"
+        );
+    }
+    let runner = one(&kms, None, Role::Runner).unwrap();
+    assert!(!allows(&runner, "kms:Decrypt", KEY));
+    let describe = "elasticmapreduce:DescribeSecurityConfiguration";
+    assert!(!allows(&runner, describe, "*"));
+    // a secret in S3, and the certificates of the security configuration
+    let secret = "key: s3://acme-keys/secret";
+    let zip = Some("s3://acme-keys/emr.zip");
+    let document = one(secret, zip, Role::Jobs).unwrap();
+    for object in ["secret", "emr.zip"] {
+        let arn = format!("arn:aws:s3:::acme-keys/{object}");
+        assert!(allows(&document, "s3:GetObject", &arn), "{object}");
+    }
+    assert!(!document.to_string().contains("kms:"));
+    let error = one(secret, None, Role::Jobs).unwrap_err();
+    assert!(error.contains("camonica.cluster.certificates"), "{error}");
+    let runner = one(secret, None, Role::Runner).unwrap();
+    assert!(allows(&runner, describe, "*"));
+    // without effect
+    let config = config(&format!("target: local, cluster: {{{kms}}}"), |text| text);
+    let document = policy(&needs(&config, &storage), Role::Runner).unwrap();
+    assert!(!allows(&document, "kms:Decrypt", KEY));
+}

@@ -7,6 +7,7 @@
 //! ...        cluster never waits for a copy, and the names of steps are those of the other targets
 //! finish     a cluster that does not end by itself is ended
 //!   flow, steps   what is asked for       api, request   the calls        record   what is noted, for `resume`
+//!   cluster       the jobs on all nodes
 //!   files         engine and documents    verdict        states           logs     what failed steps wrote
 //!   watch         until a step is done    distcp_steps   for playbooks of Dataflow Runner
 //! ```
@@ -18,6 +19,7 @@
 
 pub mod api;
 pub(crate) mod chance;
+pub mod cluster;
 pub mod distcp_steps;
 pub mod files;
 pub mod flow;
@@ -36,16 +38,16 @@ use engine::store::Location;
 
 use super::Target;
 use crate::aws::check_endpoint;
-use crate::backoff::Backoff;
-use crate::config::TargetKind;
 use crate::config::emr::EmrSettings;
 use crate::config::targets::StorageTargets;
+use crate::config::{Config, TargetKind};
 use crate::monitoring::log::NOT_STARTED;
 use crate::plan::StepName;
 use crate::step::{self, RunContext, StepOutcome, committed_before, shred};
 
-use api::{ClusterStepView, EmrAccess, EmrApi};
+use api::{ClusterStepView, EmrApi};
 use chance::{chance, random_hex, random_uuid};
+use cluster::{ClusterSetup, api_of};
 use files::{Documents, EngineBinary};
 use flow::{ATTEMPT_TAG, JobFlow, RUN_TAG};
 use record::{Attempt, AttemptStep, EmrRecord};
@@ -53,8 +55,6 @@ use steps::{ClusterStep, Job, Paths};
 use verdict::{Verdict, failure_text};
 use watch::{Watched, poll, sleep};
 
-/// How long the state of a cluster is asked for in vain before the runner leaves it to `resume`.
-const WATCHING: Duration = Duration::from_secs(3600);
 /// Longest pause before the next try after a bootstrap failure, as the reference's.
 const BOOTSTRAP_PAUSE: Duration = Duration::from_secs(600);
 /// Looks at a cluster that should end by itself before it is ended.
@@ -100,37 +100,23 @@ impl Target for Emr {
         let emr = settings(context)?;
         flow::check_ami(&emr.ami_version)?;
         check_folders(context)?;
-        let endpoint = config.camonica.emr_endpoint.clone();
-        if let Some(endpoint) = &endpoint {
+        if let Some(endpoint) = &config.camonica.emr_endpoint {
             check_endpoint(endpoint, "camonica.emr_endpoint")?;
         }
         if self.needs_engine() {
-            self.engine = Some(EngineBinary::find(
-                config.camonica.engine_binary.as_deref(),
-            )?);
+            let cluster = ClusterSetup::of(config, emr, || api_of(config, emr))?;
+            if let Some(cluster) = cluster.as_ref().filter(|_| !is_this_machine(config)) {
+                cluster.check()?;
+            }
+            let binary = config.camonica.node_binary();
+            self.engine = Some(EngineBinary::find(binary, cluster)?);
         }
         if self.left.contains(&StepName::RdbLoad) {
             tracing::warn!(
                 "the reference's RDB Loader takes the storage targets as step arguments, their passwords included: who may call elasticmapreduce:ListSteps can read them (passwords in the EC2 parameter store are not shown)"
             );
         }
-        let aws = config.aws_settings();
-        let tuning = &aws.tuning;
-        let patience = Backoff {
-            first: tuning.first_backoff,
-            most: tuning.longest_backoff,
-            total: tuning.retry_timeout,
-        };
-        self.api = Some(EmrApi::open(EmrAccess {
-            region: flow::region(emr),
-            endpoint,
-            watching: Backoff {
-                total: config.camonica.aws_timeout.unwrap_or(WATCHING),
-                ..patience
-            },
-            patience,
-            aws,
-        })?);
+        self.api = Some(api_of(config, emr)?);
         self.record = EmrRecord::read(&context.objects, &config.log, &context.run_id)?;
         Ok(())
     }
@@ -544,16 +530,19 @@ fn has_work(context: &RunContext, step: StepName) -> bool {
     }
 }
 
-/// The nodes of a cluster reach S3, and not this machine's disks.
-fn check_folders(context: &RunContext) -> Result<(), String> {
-    let config = &context.config;
-    let is_this_machine = config
+/// Whether the cluster is a program beside this one, and shares its disks: plain HTTP is for loopback only.
+fn is_this_machine(config: &Config) -> bool {
+    config
         .camonica
         .emr_endpoint
         .as_deref()
-        .is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http://"));
-    if is_this_machine {
-        // plain HTTP is for loopback only: the cluster is a program beside this one, and shares its disks
+        .is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http://"))
+}
+
+/// The nodes of a cluster reach S3, and not this machine's disks.
+fn check_folders(context: &RunContext) -> Result<(), String> {
+    let config = &context.config;
+    if is_this_machine(config) {
         return Ok(());
     }
     let folders = [

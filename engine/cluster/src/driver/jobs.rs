@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use super::scheduler::Cluster;
 use crate::operator::{TaskExec, TaskNode};
 use crate::page::Board;
+use crate::secret::JobSecret;
 use crate::wire;
 
 /// What a driver was asked for.
@@ -50,7 +51,7 @@ pub(super) struct Jobs<'c> {
     pub(super) cluster: &'c Cluster,
     pub(super) runtime: &'c Runtime,
     pub(super) parts: PartOptions,
-    pub(super) secret: &'c [u8],
+    pub(super) secret: &'c JobSecret,
     pub(super) board: &'c Board,
 }
 
@@ -67,7 +68,7 @@ impl Jobs<'_> {
     }
 
     fn enrich(&self, job: &EnrichJob, with_keys: bool) -> Result<Ran> {
-        let parted = match PartedJob::open_enrich(job, self.parts, self.secret)? {
+        let parted = match PartedJob::open_enrich(job, self.parts, self.secret.bytes())? {
             Opened::Ready(parted) => parted,
             Opened::Finished(report) => return Ok((*report, None)),
         };
@@ -88,7 +89,7 @@ impl Jobs<'_> {
         found: Option<engine::job::parts::FoundCandidates>,
     ) -> Result<JobReport> {
         let known = found.as_ref().map(|found| found.len());
-        let mut parted = match PartedJob::open_shred(job, self.parts, self.secret, found)? {
+        let mut parted = match PartedJob::open_shred(job, self.parts, self.secret.bytes(), found)? {
             Opened::Ready(parted) => parted,
             Opened::Finished(report) => return Ok(*report),
         };
@@ -198,6 +199,7 @@ impl Jobs<'_> {
             stage,
             with_keys: stages.len() > 1,
             job: parted.id().into(),
+            key: self.secret.wrapped.clone(),
             sealed: Arc::clone(&sealed),
         };
         let mut partitions = Vec::with_capacity(parted.groups().len());

@@ -10,10 +10,11 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use engine::job::parts::Stage;
 
 use super::{Runners, TaskExec, TaskNode};
+use crate::kms::WrappedKey;
 
 /// Begins the bytes of our nodes. Ballista's are messages whose first byte is the tag of a field: never a capital letter of
 /// this kind followed by these.
-const MAGIC: &[u8] = b"CAMONICA-TASK-1\0";
+const MAGIC: &[u8] = b"CAMONICA-TASK-2\0";
 
 const STAGES: [Stage; 5] = [
     Stage::Enrich,
@@ -46,26 +47,50 @@ impl TaskNode {
         let stage = STAGES.iter().position(|stage| *stage == self.stage);
         to.push(u8::try_from(stage.unwrap_or_default()).unwrap_or_default());
         to.push(u8::from(self.with_keys));
-        to.extend_from_slice(
-            &u32::try_from(self.job.len())
-                .unwrap_or_default()
-                .to_le_bytes(),
-        );
-        to.extend_from_slice(self.job.as_bytes());
+        to.push(u8::from(self.key.is_some()));
+        write_part(to, self.job.as_bytes());
+        if let Some(key) = &self.key {
+            write_part(to, key.job.as_bytes());
+            write_part(to, &key.ciphertext);
+        }
         to.extend_from_slice(&self.sealed);
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (head, rest) = bytes.split_first_chunk::<2>()?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let (job, sealed) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let (head, rest) = bytes.split_first_chunk::<3>()?;
+        let text = |part| std::str::from_utf8(part).ok().map(Arc::from);
+        let (job, rest) = read_part(rest)?;
+        let (key, sealed) = if head[2] == 1 {
+            let (job, rest) = read_part(rest)?;
+            let (ciphertext, rest) = read_part(rest)?;
+            let key = WrappedKey {
+                job: text(job)?,
+                ciphertext: ciphertext.into(),
+            };
+            (Some(key), rest)
+        } else {
+            (None, rest)
+        };
         Some(Self {
             stage: *STAGES.get(usize::from(head[0]))?,
             with_keys: head[1] == 1,
-            job: std::str::from_utf8(job).ok()?.into(),
+            job: text(job)?,
+            key,
             sealed: sealed.into(),
         })
     }
+}
+
+/// A part with its length before it.
+fn write_part(to: &mut Vec<u8>, part: &[u8]) {
+    let length = u32::try_from(part.len()).unwrap_or_default();
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(part);
+}
+
+fn read_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
 }
 
 impl PhysicalExtensionCodec for TaskCodec {
@@ -110,20 +135,28 @@ mod tests {
 
     #[test]
     fn nodes_come_back() {
-        let node = TaskNode {
-            stage: Stage::Resolve,
-            with_keys: true,
-            job: "shred-1".into(),
-            sealed: vec![1, 2, 3].into(),
+        let wrapped = WrappedKey {
+            job: "shred-0f".into(),
+            ciphertext: [9; 200].as_slice().into(),
         };
-        let mut bytes = Vec::new();
-        node.write(&mut bytes);
-        let bytes = bytes.strip_prefix(MAGIC).unwrap();
-        let back = TaskNode::read(bytes).unwrap();
-        assert_eq!((back.stage, back.with_keys), (Stage::Resolve, true));
-        assert_eq!((&*back.job, &*back.sealed), ("shred-1", &[1, 2, 3][..]));
-        for length in 0..6 + "shred-1".len() {
-            assert!(TaskNode::read(&bytes[..length]).is_none());
+        for key in [None, Some(wrapped)] {
+            let node = TaskNode {
+                stage: Stage::Resolve,
+                with_keys: true,
+                job: "shred-1".into(),
+                key: key.clone(),
+                sealed: vec![1, 2, 3].into(),
+            };
+            let mut bytes = Vec::new();
+            node.write(&mut bytes);
+            let bytes = bytes.strip_prefix(MAGIC).unwrap();
+            let back = TaskNode::read(bytes).unwrap();
+            assert_eq!((back.stage, back.with_keys), (Stage::Resolve, true));
+            assert_eq!((&*back.job, &*back.sealed), ("shred-1", &[1, 2, 3][..]));
+            assert_eq!(back.key, key);
+            for length in 0..bytes.len() - 3 {
+                assert!(TaskNode::read(&bytes[..length]).is_none(), "{length}");
+            }
         }
     }
 }

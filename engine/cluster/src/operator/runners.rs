@@ -1,15 +1,15 @@
 //! What the tasks of one worker share: the runners of its jobs, and the fence that keeps tasks away from a full disk.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::job::JobOptions;
-use engine::job::parts::{Stage, TaskRunner};
+use engine::job::parts::{Stage, TaskRunner, is_transient};
 use tokio::sync::Semaphore;
 
 use super::TaskNode;
-use crate::secret::ClusterSecret;
+use crate::secret::KeySource;
 
 /// Jobs whose runners are kept: one job has at most two, and late tasks of the one before may still run.
 const MOST_RUNNERS: usize = 4;
@@ -20,11 +20,11 @@ const LEAST_ROOM: u64 = 64 << 20;
 /// How often the room is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-type Cell = Arc<OnceLock<std::result::Result<Arc<TaskRunner>, String>>>;
+type Cell = Arc<Mutex<Option<std::result::Result<Arc<TaskRunner>, String>>>>;
 
 /// The runners of the jobs of a worker.
 pub struct Runners {
-    secret: ClusterSecret,
+    keys: KeySource,
     local: JobOptions,
     fence: Fence,
     pause: Option<Pause>,
@@ -39,14 +39,9 @@ impl std::fmt::Debug for Runners {
 
 impl Runners {
     /// Runners that use `local` for each task.
-    pub fn new(
-        secret: ClusterSecret,
-        local: JobOptions,
-        fence: Fence,
-        pause: Option<Pause>,
-    ) -> Self {
+    pub fn new(keys: KeySource, local: JobOptions, fence: Fence, pause: Option<Pause>) -> Self {
         Self {
-            secret,
+            keys,
             local,
             fence,
             pause,
@@ -57,7 +52,7 @@ impl Runners {
     /// The runner of the job of a node, made at its first task.
     ///
     /// # Errors
-    /// When the job was sealed with another secret.
+    /// When the job was sealed with another secret, or KMS does not open it; what may pass is tried again by the next task.
     pub fn runner(&self, node: &TaskNode) -> engine::Result<Arc<TaskRunner>> {
         let cell = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,12 +68,19 @@ impl Runners {
                 }
             }
         };
-        let made = cell.get_or_init(|| {
-            TaskRunner::open(&node.job, &node.sealed, self.secret.bytes(), &self.local)
-                .map(Arc::new)
-                .map_err(|error| error.to_string())
+        let mut made = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*made {
+            return made.clone().map_err(engine::Error::config);
+        }
+        let opened = self.keys.of_job(node.key.as_ref()).and_then(|secret| {
+            TaskRunner::open(&node.job, &node.sealed, &secret, &self.local).map(Arc::new)
         });
-        made.clone().map_err(engine::Error::config)
+        match &opened {
+            Ok(runner) => *made = Some(Ok(Arc::clone(runner))),
+            Err(error) if is_transient(error) => {}
+            Err(error) => *made = Some(Err(error.to_string())),
+        }
+        opened
     }
 
     /// The worker's fence.

@@ -31,6 +31,7 @@ fn load(folder: &Path) -> Tls {
         tls_ca: Some(folder.join("ca.pem")),
         tls_name: Some(NAME.to_owned()),
         cluster_secret: None,
+        kms_key: None,
     })
     .unwrap()
 }
@@ -104,6 +105,7 @@ fn there_is_no_way_without_certificates() {
         tls_ca: None,
         tls_name: None,
         cluster_secret: None,
+        kms_key: None,
     };
     let error = Tls::load(&arguments).unwrap_err();
     assert!(error.to_string().contains("--tls-zip"), "{error}");

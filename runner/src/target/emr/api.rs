@@ -1,5 +1,5 @@
 //! The calls of EMR that the runner makes: `RunJobFlow`, `ListClusters`, `DescribeCluster`, `ListSteps` (all pages),
-//! `TerminateJobFlows`.
+//! `TerminateJobFlows`, `DescribeSecurityConfiguration`.
 //!
 //! A call that throttling, a 5xx, a broken connection, a time-out or expired credentials have met is made again, with
 //! exponential back-off and jitter, until the limit of time; the reference died of half of these (issues #3468, #3539, #3949,
@@ -18,11 +18,13 @@ use aws_sdk_emr::config::http::HttpResponse;
 use aws_sdk_emr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_emr::primitives::DateTime;
 
-use super::flow::{ATTEMPT_TAG, JobFlow};
+use super::flow::{ATTEMPT_TAG, JobFlow, region};
 use super::request;
 use crate::aws::refusal::{Refusal, Retry};
 use crate::aws::{Aws, AwsSettings};
 use crate::backoff::{Backoff, SystemClock};
+use crate::config::Config;
+use crate::config::emr::EmrSettings;
 
 /// Codes that credentials which were good once are answered with.
 const EXPIRED: [&str; 5] = [
@@ -33,6 +35,8 @@ const EXPIRED: [&str; 5] = [
     "CredentialsExpired",
 ];
 
+/// How long the state of a cluster is asked for in vain before the runner leaves it to `resume`.
+const WATCHING: Duration = Duration::from_secs(3600);
 /// Looks for the cluster of a lost answer before another one is asked for: lists may lag behind.
 const LOOKS_FOR_LOST: u32 = 4;
 
@@ -120,6 +124,28 @@ pub struct EmrAccess {
 pub struct EmrApi {
     access: EmrAccess,
     aws: Mutex<(Aws, Client)>,
+}
+
+impl EmrAccess {
+    /// As a configuration says.
+    pub fn of(config: &Config, emr: &EmrSettings) -> Self {
+        let aws = config.aws_settings();
+        let patience = Backoff {
+            first: aws.tuning.first_backoff,
+            most: aws.tuning.longest_backoff,
+            total: aws.tuning.retry_timeout,
+        };
+        Self {
+            region: region(emr),
+            endpoint: config.camonica.emr_endpoint.clone(),
+            watching: Backoff {
+                total: config.camonica.aws_timeout.unwrap_or(WATCHING),
+                ..patience
+            },
+            patience,
+            aws,
+        }
+    }
 }
 
 impl std::fmt::Debug for EmrApi {
@@ -305,6 +331,22 @@ impl EmrApi {
                 return Ok(found);
             }
         }
+    }
+
+    /// The JSON of a security configuration.
+    ///
+    /// # Errors
+    /// When EMR cannot be asked, or does not know it.
+    pub fn security_configuration(&self, name: &str) -> Result<String, String> {
+        let operation = "DescribeSecurityConfiguration";
+        let answer = self.tried(operation, self.access.patience, |client| {
+            let call = client.describe_security_configuration().name(name);
+            async move { call.send().await }
+        })?;
+        Ok(answer
+            .security_configuration()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// Ends a cluster.

@@ -1,7 +1,8 @@
 //! What the nodes of a cluster need: the engine and two scripts, in `<log>/camonica/<SHA-256 of the engine>/`, written once.
 //!
 //! The engine is a static program (x86-64 Linux): a node of EMR has an older C library than the machine it was built on.
-//! `camonica.engine_binary` names it; else it is the `camonica-engine` beside the running program. The nodes check its
+//! `camonica.engine_binary` names it; else it is the `camonica-engine` beside the running program. Where the jobs run on all
+//! nodes (`camonica.cluster`) `camonica-cluster` takes its place: it has the engine's commands, too. The nodes check its
 //! SHA-256 before they run it. What a run's steps must read (resolver, enrichments: they hold keys of registries) lies in
 //! `<log>/camonica/<run id>/documents/`, encrypted as all we write; step arguments name it and never hold it.
 
@@ -11,10 +12,12 @@ use std::path::{Path, PathBuf};
 use engine::store::{Encryption, Location};
 use sha2::{Digest, Sha256};
 
+use super::cluster::ClusterSetup;
 use crate::journal::camonica_folder;
 use crate::objects::Objects;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.sh");
+const CLUSTER: &str = include_str!("cluster.sh");
 const STEP: &str = include_str!("step.sh");
 
 /// Name of the resolver's document.
@@ -25,7 +28,7 @@ pub const ENRICHMENTS: &str = "enrichments.json";
 pub const DUPLICATE_STORAGE: &str = "duplicate-storage.json";
 
 /// How the engine is made so that any node can run it.
-const BUILD: &str = "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build --release --target x86_64-unknown-linux-gnu -p camonica-engine";
+const BUILD: &str = "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build --release --target x86_64-unknown-linux-gnu -p";
 
 /// URIs of what the nodes fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct EngineFiles {
     pub bootstrap: String,
     /// The script that runs the engine as a step.
     pub step: String,
+    /// The words of the bootstrap action.
+    pub arguments: Vec<String>,
 }
 
 /// The engine on this machine, looked at.
@@ -46,29 +51,36 @@ pub struct EngineBinary {
     path: PathBuf,
     size: u64,
     sha256: String,
+    /// The program is `camonica-cluster`, for all nodes.
+    cluster: Option<ClusterSetup>,
 }
 
 impl EngineBinary {
-    /// The engine at `path`, else beside the running program.
+    /// The engine at `path`, else beside the running program; with a cluster, `camonica-cluster` likewise.
     ///
     /// # Errors
     /// When there is none, or it is none that a node could run.
-    pub fn find(path: Option<&Path>) -> Result<Self, String> {
+    pub fn find(path: Option<&Path>, cluster: Option<ClusterSetup>) -> Result<Self, String> {
+        let (name, key) = if cluster.is_some() {
+            ("camonica-cluster", "camonica.cluster.binary")
+        } else {
+            ("camonica-engine", "camonica.engine_binary")
+        };
         let path = match path {
             Some(path) => path.to_owned(),
             None => std::env::current_exe()
                 .map_err(|error| format!("this program cannot be found: {error}"))?
-                .with_file_name("camonica-engine"),
+                .with_file_name(name),
         };
         let content = fs::read(&path).map_err(|error| {
             format!(
-                "the engine for the cluster, {}: {error}. Set camonica.engine_binary to a static camonica-engine ({BUILD})",
+                "the engine for the cluster, {}: {error}. Set {key} to a static {name} ({BUILD} {name})",
                 path.display()
             )
         })?;
         check_program(&content).map_err(|why| {
             format!(
-                "the engine for the cluster, {}, {why}. Build one with {BUILD}, and set camonica.engine_binary",
+                "the engine for the cluster, {}, {why}. Build one with {BUILD} {name}, and set {key}",
                 path.display()
             )
         })?;
@@ -76,7 +88,26 @@ impl EngineBinary {
             path,
             size: content.len() as u64,
             sha256: hex(&Sha256::digest(&content)),
+            cluster,
         })
+    }
+
+    /// Its name on the nodes.
+    fn name(&self) -> &'static str {
+        if self.cluster.is_some() {
+            "camonica-cluster"
+        } else {
+            "camonica-engine"
+        }
+    }
+
+    /// The script of the bootstrap action: its name and its text.
+    fn bootstrap(&self) -> (&'static str, &'static str) {
+        if self.cluster.is_some() {
+            ("cluster", CLUSTER)
+        } else {
+            ("bootstrap", BOOTSTRAP)
+        }
     }
 
     /// Where the files are, or will be, below the log folder.
@@ -87,12 +118,23 @@ impl EngineBinary {
             // a later version of this program may bring other scripts for the same engine
             folder.join(&format!("{name}-{}.sh", &sum[..8])).to_string()
         };
-        EngineFiles {
-            engine: folder.join("camonica-engine").to_string(),
+        let (name, text) = self.bootstrap();
+        let mut files = EngineFiles {
+            engine: folder.join(self.name()).to_string(),
             sha256: self.sha256.clone(),
-            bootstrap: script("bootstrap", BOOTSTRAP),
+            bootstrap: script(name, text),
             step: script("step", STEP),
-        }
+            arguments: Vec::new(),
+        };
+        files.arguments = match &self.cluster {
+            Some(cluster) => cluster.bootstrap_arguments(&files),
+            None => vec![
+                files.engine.clone(),
+                files.sha256.clone(),
+                files.step.clone(),
+            ],
+        };
+        files
     }
 
     /// Writes what is not there yet. An engine of another size is a write that was cut off, and is written again.
@@ -109,13 +151,14 @@ impl EngineBinary {
                 .find(|entry| entry.relative == name)
                 .map(|entry| entry.size)
         };
-        for (uri, text) in [(&files.bootstrap, BOOTSTRAP), (&files.step, STEP)] {
+        let (_, bootstrap) = self.bootstrap();
+        for (uri, text) in [(&files.bootstrap, bootstrap), (&files.step, STEP)] {
             let name = uri.rsplit('/').next().unwrap_or_default();
             if size_of(name) != Some(text.len() as u64) {
                 objects.put(&folder.join(name), text.as_bytes())?;
             }
         }
-        if size_of("camonica-engine") != Some(self.size) {
+        if size_of(self.name()) != Some(self.size) {
             let content = fs::read(&self.path)
                 .map_err(|error| format!("{}: {error}", self.path.display()))?;
             if hex(&Sha256::digest(&content)) != self.sha256 {
@@ -124,12 +167,12 @@ impl EngineBinary {
                     self.path.display()
                 ));
             }
-            let place = folder.join("camonica-engine");
+            let place = folder.join(self.name());
             objects.put(&place, &content)?;
             let kept = objects.list(&folder)?;
             let is_kept = kept
                 .iter()
-                .any(|entry| entry.relative == "camonica-engine" && entry.size == self.size);
+                .any(|entry| entry.relative == self.name() && entry.size == self.size);
             if !is_kept {
                 return Err(format!("{place}: the engine was not kept whole: run again"));
             }
@@ -266,7 +309,7 @@ mod tests {
         fs::write(&path, program(62, 1)).unwrap();
         let log = Location::from_path(&base.path().join("log")).unwrap();
         let objects = Objects::new(None);
-        let engine = EngineBinary::find(Some(&path)).unwrap();
+        let engine = EngineBinary::find(Some(&path), None).unwrap();
         let files = engine.upload(&objects, &log).unwrap();
         assert_eq!(files, engine.files(&log));
         assert!(files.engine.contains(&files.sha256) && files.sha256.len() == 64);
@@ -278,7 +321,7 @@ mod tests {
         fs::write(&files.engine, b"cut").unwrap();
         engine.upload(&objects, &log).unwrap();
         assert_eq!(fs::read(&files.engine).unwrap(), program(62, 1));
-        let error = EngineBinary::find(Some(&base.path().join("none"))).unwrap_err();
+        let error = EngineBinary::find(Some(&base.path().join("none")), None).unwrap_err();
         assert!(
             error.contains("camonica.engine_binary") && error.contains("crt-static"),
             "{error}"

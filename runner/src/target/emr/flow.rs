@@ -3,7 +3,7 @@
 //! Every key of `aws.emr` has the effect that it has with EmrEtlRunner R108. What differs, and why:
 //!
 //! * one more bootstrap action, the last, installs the engine on every node and sets the keep-alive times that a NAT
-//!   gateway demands (issue #3609);
+//!   gateway demands (issue #3609); with `camonica.cluster` it also starts the workers;
 //! * the reference's own bootstrap script of the AMI (which fetches commons-codec, and on AMI 5 sets the same times) is run
 //!   only where a step runs a jar of the reference, so that nothing else depends on its hosted assets;
 //! * application Spark is asked for only where a classification of the configuration needs it: no step of ours does, and a
@@ -342,11 +342,7 @@ fn bootstrap(
     actions.extend(files.map(|files| BootstrapAction {
         name: "Camonica Bootstrap Action".to_owned(),
         path: files.bootstrap.clone(),
-        args: vec![
-            files.engine.clone(),
-            files.sha256.clone(),
-            files.step.clone(),
-        ],
+        args: files.arguments.clone(),
     }));
     actions
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs Camonica's engine as a step.
 # Arguments: folder of documents, URI for the engine's log, encryption of that (none, AES256, aws:kms:KEY),
-# then the words of the engine's command line; documents:NAME stands for a document.
+# then the words of the engine's command line; documents:NAME stands for a document. `driver` runs on the whole cluster.
 set -uo pipefail
 umask 077
 documents=$1
@@ -28,7 +28,11 @@ for word in "$@"; do
     *) words+=("$word") ;;
   esac
 done
-"$home/camonica-engine" "${words[@]}" 2>&1 | tee "$work/log"
+program=camonica-engine
+if [ "${1:-}" = driver ]; then
+  program=camonica-cluster
+fi
+"$home/$program" "${words[@]}" 2>&1 | tee "$work/log"
 code=${PIPESTATUS[0]}
 aws s3 cp "${put[@]}" "$work/log" "$log" || echo "the engine's log could not be kept" >&2
 exit "$code"

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::cluster::driver_words;
 use super::files::{DUPLICATE_STORAGE, Documents, ENRICHMENTS, RESOLVER, encryption_word};
 use super::flow::{assets, folder_uri, region};
 use crate::config::Config;
@@ -124,7 +125,7 @@ impl Job<'_> {
         })
     }
 
-    /// The enrich job on the master.
+    /// The enrich job on the master, or its driver there.
     pub fn enrich(&self, paths: &Paths, attempt: &str) -> ClusterStep {
         let mut words = words(&[
             "enrich",
@@ -156,7 +157,7 @@ impl Job<'_> {
         self.engine(StepName::Enrich, "Enrich Raw Events", words, attempt)
     }
 
-    /// The shred job on the master.
+    /// The shred job on the master, or its driver there.
     pub fn shred(&self, paths: &Paths, attempt: &str) -> ClusterStep {
         let mut words = words(&["shred"]);
         words.extend(self.shredder_arguments(
@@ -235,6 +236,7 @@ impl Job<'_> {
             &log,
             &encryption_word(&settings.encryption),
         ]);
+        args.extend(driver_words(self.config, self.emr));
         args.extend(command);
         let mut option = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         let compression = if self.config.gzip { "gzip" } else { "none" };
