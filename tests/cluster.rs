@@ -116,23 +116,6 @@ impl Case {
         Self { nodes, expected }
     }
 
-    fn log_rows(&self, stage: &str) -> usize {
-        let folder = self.nodes.path("log");
-        let mut folders = vec![folder];
-        let mut count = 0;
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if entry.path().is_dir() {
-                    folders.push(entry.path());
-                } else if name.starts_with(stage) && name.ends_with(".json") {
-                    count += 1;
-                }
-            }
-        }
-        count
-    }
-
     /// Kills a worker once so many rows of tasks of a stage are there; the others finish.
     fn kill_worker_in(&self, stage: &str, paused: &str, rows: usize) {
         let pause = format!("{paused}=1500");
@@ -142,7 +125,7 @@ impl Case {
         let driver = self
             .nodes
             .driver(port, 3, &self.nodes.shred("enriched", "out"));
-        wait_until("rows of the stage", || self.log_rows(stage) >= rows);
+        wait_until("rows of the stage", || self.nodes.log_rows(stage) >= rows);
         workers[0].kill();
         let output = driver.output();
         assert!(output.status.success(), "{output:?}");
@@ -168,9 +151,9 @@ fn a_worker_killed_while_it_counts_and_one_that_joins_late() {
     let driver = case
         .nodes
         .driver(port, 2, &case.nodes.shred("enriched", "out"));
-    wait_until("rows of the scan", || case.log_rows("scan-") >= 2);
+    wait_until("rows of the scan", || case.nodes.log_rows("scan-") >= 2);
     let _late = case.nodes.worker(port, "late", &[]);
-    wait_until("rows of the count", || case.log_rows("count-") >= 1);
+    wait_until("rows of the count", || case.nodes.log_rows("count-") >= 1);
     workers[0].kill();
     let output = driver.output();
     assert!(output.status.success(), "{output:?}");
@@ -184,7 +167,9 @@ fn a_driver_that_was_killed_is_run_again_and_no_line_lies_in_the_clear() {
     let (port, _workers) = case.nodes.workers(3, &[pause]);
     let shred = case.nodes.shred("enriched", "out");
     let mut driver = case.nodes.driver(port, 3, &shred);
-    wait_until("rows of the shredding", || case.log_rows("shred-") >= 3);
+    wait_until("rows of the shredding", || {
+        case.nodes.log_rows("shred-") >= 3
+    });
     std::thread::sleep(Duration::from_millis(500));
     // while resolvers wait, candidate lines lie in the exchange
     let (files, bytes) = case.nodes.look_for_plaintext();
@@ -193,7 +178,7 @@ fn a_driver_that_was_killed_is_run_again_and_no_line_lies_in_the_clear() {
         "{files} files, {bytes} bytes in the exchange"
     );
     driver.kill();
-    assert!(!case.nodes.path("out/good/_SUCCESS").exists());
+    assert!(!case.nodes.path("out/good/atomic-events/_SUCCESS").exists());
     case.nodes.driver_ok(port, 3, &shred);
     assert_eq!(case.expected, lines(&case.nodes.path("out")));
     case.nodes.look_for_plaintext();
@@ -214,7 +199,9 @@ fn a_worker_that_hangs_is_left_behind() {
     let driver = case
         .nodes
         .driver(port, 2, &case.nodes.shred("enriched", "out"));
-    wait_until("rows of the shredding", || case.log_rows("shred-") >= 1);
+    wait_until("rows of the shredding", || {
+        case.nodes.log_rows("shred-") >= 1
+    });
     workers[0].signal("STOP");
     let output = driver.output();
     // it goes on when its tasks are long done by others
@@ -263,7 +250,7 @@ fn peers_without_a_valid_certificate_are_refused_and_logged() {
     });
     let log = driver.stderr();
     assert!(log.matches("refused 127.0.0.1").count() >= 3, "{log}");
-    assert!(!nodes.path("out/good/_SUCCESS").exists());
+    assert!(!nodes.path("out/good/atomic-events/_SUCCESS").exists());
     // a second node of ours: now the job begins
     let _second = nodes.worker(port, "second", &[]);
     let output = driver.output();
@@ -286,7 +273,7 @@ fn a_node_with_another_secret_is_told() {
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("another cluster secret"), "{text}");
-    assert!(!nodes.path("out/good/_SUCCESS").exists());
+    assert!(!nodes.path("out/good/atomic-events/_SUCCESS").exists());
 }
 
 #[test]

@@ -13,7 +13,6 @@
 mod http_stub;
 #[path = "support/moto.rs"]
 mod moto;
-#[allow(dead_code, reason = "shared with the tests of the cluster")]
 #[path = "cluster/nodes.rs"]
 mod nodes;
 mod support;

@@ -1,6 +1,6 @@
 //! Processes and certificates for the tests of the cluster.
 
-#![allow(unreachable_pub)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -53,6 +53,23 @@ pub fn corpus(format: Format, bytes: u64, folder: &Path) {
     }
     .write(folder)
     .expect("a corpus");
+}
+
+/// All files in and below a folder.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![folder.to_path_buf()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Writes a secret that only its owner can read.
@@ -118,6 +135,17 @@ pub struct Process {
 }
 
 impl Process {
+    /// The number of the process; a wrapper like `nsenter` becomes what it starts.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut();
+        child.is_none_or(|child| child.try_wait().expect("its state").is_some())
+    }
+
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("kill -9");
@@ -173,6 +201,10 @@ impl Drop for Process {
 pub struct Nodes {
     folder: tempfile::TempDir,
     pub authority: Authority,
+    /// Begins the command line of every process of the cluster: `nsenter` with its options, for example.
+    pub wrapper: Vec<String>,
+    /// Stored bytes that a task reads.
+    pub task_size: String,
 }
 
 impl Nodes {
@@ -185,11 +217,28 @@ impl Nodes {
             "a secret of this cluster that is long enough",
         );
         fs::write(folder.path().join("resolver.json"), resolver()).expect("a resolver");
-        Self { folder, authority }
+        Self {
+            folder,
+            authority,
+            wrapper: Vec::new(),
+            task_size: "200K".to_owned(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Rows in the log folder of tasks of a stage that have ended.
+    pub fn log_rows(&self, stage: &str) -> usize {
+        let is_row = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(stage) && name.ends_with(".json")
+        };
+        files_below(&self.path("log"))
+            .iter()
+            .filter(|path| is_row(path))
+            .count()
     }
 
     fn text(&self, name: &str) -> String {
@@ -304,7 +353,10 @@ impl Nodes {
             SEQUENCE.fetch_add(1, Ordering::Relaxed)
         ));
         let log_file = File::create(&log).expect("a log");
-        let child = Command::new(program)
+        let line = self.wrapper.iter().map(String::as_str).chain([program]);
+        let line: Vec<&str> = line.collect();
+        let child = Command::new(line[0])
+            .args(&line[1..])
             .args(arguments)
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
@@ -378,6 +430,17 @@ impl Nodes {
         options: &[&str],
         job: &[String],
     ) -> Process {
+        self.driver_of(port, workers, options, job, &[])
+    }
+
+    pub fn driver_of(
+        &self,
+        port: u16,
+        workers: usize,
+        options: &[&str],
+        job: &[String],
+        environment: &[(&str, &str)],
+    ) -> Process {
         let mut arguments: Vec<String> = [
             "driver",
             "--workers",
@@ -387,14 +450,14 @@ impl Nodes {
             "--worker-timeout",
             "12",
             "--task-size",
-            "200K",
+            &self.task_size,
         ]
         .map(str::to_owned)
         .to_vec();
         arguments.extend(options.iter().map(|&option| option.to_owned()));
         arguments.extend(self.security(&self.path("node"), &self.path("secret")));
         arguments.extend_from_slice(job);
-        self.start("driver", &arguments, &[])
+        self.start("driver", &arguments, environment)
     }
 
     /// Runs a job on the cluster, which must succeed.

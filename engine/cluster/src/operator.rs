@@ -8,6 +8,7 @@
 //! A node carries the job sealed, so that plans, event logs and pages hold none of it.
 
 mod codec;
+mod full;
 mod runners;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub use codec::TaskCodec;
+pub use full::CarefulEngine;
 pub use runners::{Fence, Pause, Runners};
 
 use crate::kms::WrappedKey;
@@ -224,6 +226,7 @@ async fn read_groups(
         let runner = runners.runner(&node)?;
         for group in &groups {
             runners.pause(node.stage);
+            runners.fence().check()?;
             let carry = |parcel: Parcel| carry(&to, &parcel);
             let row = match node.stage {
                 Stage::Enrich => runner.enrich(group, node.with_keys, &carry)?,
@@ -249,6 +252,7 @@ async fn take_buckets(
     let fence = runners.fence().clone();
     let work = tokio::spawn(blocking(fence, move || {
         runners.pause(node.stage);
+        runners.fence().check()?;
         let runner = runners.runner(&node)?;
         let mut parcels: Vec<Parcel> = Vec::new();
         let mut is_whole = Some(is_whole);

@@ -30,4 +30,7 @@ pub fn session(
         )
         .set_str("ballista.shuffle.compression.codec", "none")
         .set_str("ballista.client.pull", "true")
+        // a worker that is gone is given up after two seconds, one that hangs after some more: what it had is made again
+        .set_str("ballista.client.io_retries_times", "2")
+        .set_str("ballista.client.io_retry_wait_time_ms", "1000")
 }

@@ -34,6 +34,11 @@ use material::{Material, Source, Stamp};
 const RELOAD: Duration = Duration::from_secs(5);
 /// How long a peer may take to show its certificate.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection to the driver may take, with its handshake.
+const CONNECT: Duration = Duration::from_secs(20);
+/// How often a peer is asked whether it is there, and how long it may take to say so.
+const ASKED: Duration = Duration::from_secs(5);
+const ANSWERED: Duration = Duration::from_secs(10);
 /// Connections that wait to be served.
 const WAITING: usize = 64;
 /// Handshakes at once.
@@ -108,7 +113,9 @@ impl Current {
         client.alpn_protocols = vec![b"h2".to_vec()];
         let mut endpoint = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&material.authorities_pem))
-            .identity(Identity::from_pem(&material.chain_pem, &*material.key_pem));
+            .identity(Identity::from_pem(&material.chain_pem, &*material.key_pem))
+            // a process that hangs takes connections, and never answers
+            .timeout(HANDSHAKE);
         if let Some(name) = name {
             endpoint = endpoint.domain_name(name);
         }
@@ -171,11 +178,18 @@ impl Tls {
         Ok(true)
     }
 
-    /// Gives Ballista's clients their certificates.
+    /// Gives Ballista's clients their certificates, and an end to their patience: by themselves those which fetch from other
+    /// workers would wait for one that hangs as long as it hangs.
     pub fn endpoints(&self) -> EndpointOverrideFn {
         let tls = self.clone();
         Arc::new(move |endpoint: Endpoint| {
             let config = tls.current.load().endpoint.clone();
+            let endpoint = endpoint
+                .connect_timeout(HANDSHAKE)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(ASKED)
+                .keep_alive_timeout(ANSWERED)
+                .keep_alive_while_idle(true);
             endpoint.tls_config(config).map_err(Into::into)
         })
     }
@@ -195,7 +209,7 @@ impl Tls {
         };
         let endpoint = Endpoint::from_shared(format!("http://{authority}"))
             .map_err(|error| Error::config(format!("{authority}: {error}")))?
-            .connect_timeout(Duration::from_secs(20))
+            .connect_timeout(CONNECT)
             .timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(10))
@@ -208,9 +222,12 @@ impl Tls {
                 let connector = TlsConnector::from(Arc::clone(&tls.current.load().client));
                 let (name, address) = (name.clone(), Arc::clone(&address));
                 async move {
-                    let stream = TcpStream::connect(&*address).await?;
-                    stream.set_nodelay(true)?;
-                    let stream = connector.connect(name, stream).await?;
+                    let connect = async {
+                        let stream = TcpStream::connect(&*address).await?;
+                        stream.set_nodelay(true)?;
+                        connector.connect(name, stream).await
+                    };
+                    let stream = tokio::time::timeout(CONNECT, connect).await??;
                     Ok::<_, std::io::Error>(TokioIo::new(stream))
                 }
             })),

@@ -4,6 +4,8 @@
 //! Disk: `<work dir>/shuffle` holds what Ballista exchanges (sealed parcels only) and is cleared when a worker starts; what
 //! does not fit into a task's memory goes to sealed spill files.
 
+mod contact;
+
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
@@ -39,16 +41,17 @@ use tonic::transport::Server;
 
 use crate::cli::TlsArguments;
 use crate::node;
-use crate::operator::{Fence, Pause, Runners, TaskCodec};
+use crate::operator::{CarefulEngine, Fence, Pause, Runners, TaskCodec};
 use crate::secret::KeySource;
 use crate::session::{MESSAGE_BYTES, session};
 use crate::tls::Tls;
+use contact::Contact;
 
 /// Least memory of one task.
 const LEAST_TASK_MEMORY: u64 = 64 << 20;
 /// How often an idle worker asks for work, with and without a driver.
 const IDLE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
-/// For tests only: `<stage>=<milliseconds>` that its tasks wait before they begin.
+/// For tests only: `<stage>=<milliseconds>,...` that tasks wait before they begin.
 const TEST_PAUSE: &str = "CAMONICA_CLUSTER_TEST_PAUSE";
 
 /// Options of `worker`.
@@ -239,8 +242,9 @@ impl Worker {
             .map_err(|error| Error::io("--listen", error))?
             .port();
         let places = Arc::new(Semaphore::new(self.slots));
-        let fence = Fence::new(Arc::clone(&places), self.slots);
-        tokio::spawn(fence.clone().watch(self.shuffle.clone()));
+        let fence = Fence::new(Arc::clone(&places), self.slots, &self.shuffle);
+        tokio::spawn(fence.clone().watch());
+        let careful = Arc::new(CarefulEngine::new(fence.clone()));
         let pause = std::env::var(TEST_PAUSE)
             .ok()
             .and_then(|text| Pause::parse(&text));
@@ -248,9 +252,9 @@ impl Worker {
         let codec: Arc<dyn PhysicalExtensionCodec> = Arc::new(TaskCodec::of_worker(runners));
         let config = session(Arc::clone(&codec), self.tls.endpoints());
         let vcores = u32::try_from(self.slots).unwrap_or(u32::MAX);
-        let registration = ExecutorRegistration {
-            id: Attempt::random()?.to_string(),
-            host: Some(self.host),
+        let registration = |id| ExecutorRegistration {
+            id,
+            host: Some(self.host.clone()),
             port: u32::from(port),
             grpc_port: 0,
             specification: Some(ExecutorSpecification::default().with_vcores(vcores).into()),
@@ -259,15 +263,20 @@ impl Worker {
         };
         let shuffle = self.shuffle.to_string_lossy().into_owned();
         let runtime = Arc::new(RuntimeEnv::default());
-        let executor = Arc::new(Executor::with_default_execution_engine(
-            registration,
-            &shuffle,
-            Arc::new(move |_| Ok(Arc::clone(&runtime))),
-            Arc::new(move || config.clone()),
-            Arc::new(BallistaFunctionRegistry::default()),
-            Arc::new(LoggingMetricsCollector::default()),
-            self.slots,
-        ));
+        let work_dir = shuffle.clone();
+        let executor = move |registration| {
+            let (runtime, config) = (Arc::clone(&runtime), config.clone());
+            Arc::new(Executor::new(
+                registration,
+                &work_dir,
+                Arc::new(move |_| Ok(Arc::clone(&runtime))),
+                Arc::new(move || config.clone()),
+                Arc::new(BallistaFunctionRegistry::default()),
+                Arc::new(LoggingMetricsCollector::default()),
+                self.slots,
+                careful.clone(),
+            ))
+        };
         let flight = FlightServiceServer::new(BallistaFlightService::new(shuffle))
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
@@ -277,34 +286,48 @@ impl Worker {
             .add_service(flight)
             .serve_with_incoming(self.tls.peers(listener, "worker"));
         let driver = self.tls.channel(&self.driver.0, self.driver.1)?;
-        let driver = SchedulerGrpcClient::new(driver)
-            .max_encoding_message_size(MESSAGE_BYTES)
-            .max_decoding_message_size(MESSAGE_BYTES);
         let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> =
             BallistaCodec::new(Arc::new(BallistaLogicalExtensionCodec::default()), codec);
-        let health = ExecutorHealth::new();
-        let poll = Arc::new(Notify::new());
-        tokio::spawn(tick(Arc::clone(&poll), health.clone(), self.driver));
+        let polling = async {
+            loop {
+                // tasks of the life before may be running, and the poll loop wants to find a free place
+                drop(places.acquire().await);
+                let contact = Contact::default();
+                let driver = SchedulerGrpcClient::new(contact.watch(driver.clone()))
+                    .max_encoding_message_size(MESSAGE_BYTES)
+                    .max_decoding_message_size(MESSAGE_BYTES);
+                let executor = executor(registration(Attempt::random()?.to_string()));
+                let (health, poll) = (ExecutorHealth::new(), Arc::new(Notify::new()));
+                let (wake, free) = (Some(Arc::clone(&poll)), Some(Arc::clone(&places)));
+                tokio::select! {
+                    ended = poll_loop(driver, executor, codec.clone(), wake, free, health.clone()) => {
+                        return ended.map_err(|error| {
+                            Error::internal("the worker's polling ended").with_source(error.to_string())
+                        });
+                    }
+                    () = tick(poll, health, &self.driver) => {}
+                    () = contact.broken() => {
+                        tracing::warn!("the contact to the driver was broken: the worker begins anew");
+                    }
+                }
+            }
+        };
         tokio::select! {
             ended = serving => ended.map_err(|error| {
                 Error::internal("the worker's service ended").with_source(error)
             }),
-            ended = poll_loop(driver, executor, codec, Some(poll), Some(places), health) => {
-                ended.map_err(|error| {
-                    Error::internal("the worker's polling ended").with_source(error.to_string())
-                })
-            }
+            ended = polling => ended,
         }
     }
 }
 
 /// Wakes the poll loop: often while there is a driver, seldom while there is none. Says which of both when it changes.
-async fn tick(poll: Arc<Notify>, health: ExecutorHealth, driver: (String, u16)) {
+async fn tick(poll: Arc<Notify>, health: ExecutorHealth, driver: &(String, u16)) {
     let mut was_there = None;
     loop {
         let is_there = health.is_ready();
         if was_there != Some(is_there) {
-            let (host, port) = &driver;
+            let (host, port) = driver;
             if is_there {
                 tracing::warn!("takes tasks of the driver at {host}:{port}");
             } else {

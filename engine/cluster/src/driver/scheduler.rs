@@ -186,7 +186,12 @@ impl Cluster {
                 heard_seconds_ago: heard.map(|heard| now.saturating_sub(heard).as_secs()),
             })
             .collect();
-        nodes.sort_by(|a, b| (&a.address, &a.id).cmp(&(&b.address, &b.id)));
+        // a worker whose contact was broken is there under two names for a while: the one that was heard last counts
+        nodes.sort_by(|a, b| {
+            let key = |node: &NodeView| node.heard_seconds_ago.unwrap_or(u64::MAX);
+            (&a.address, key(a), &a.id).cmp(&(&b.address, key(b), &b.id))
+        });
+        nodes.dedup_by(|next, kept| next.address == kept.address);
         nodes
     }
 

@@ -1,12 +1,16 @@
 //! What the tasks of one worker share: the runners of its jobs, and the fence that keeps tasks away from a full disk.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::job::JobOptions;
 use engine::job::parts::{Stage, TaskRunner, is_transient};
+use engine::{Error, ErrorKind};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::TaskNode;
 use crate::secret::KeySource;
@@ -18,7 +22,7 @@ const FENCED: Duration = Duration::from_secs(60);
 /// Room on the disk of the exchange that a task needs.
 const LEAST_ROOM: u64 = 64 << 20;
 /// How often the room is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(500);
 
 type Cell = Arc<Mutex<Option<std::result::Result<Arc<TaskRunner>, String>>>>;
 
@@ -90,68 +94,96 @@ impl Runners {
 
     /// Waits, if a test wants tasks of this stage to.
     pub fn pause(&self, stage: Stage) {
-        if let Some(pause) = &self.pause
-            && pause.stage == stage.name()
-        {
-            std::thread::sleep(pause.time);
+        if let Some(pause) = &self.pause {
+            std::thread::sleep(pause.of(stage));
         }
     }
 }
 
-/// For tests: tasks of a stage wait before they begin, so that there is time to kill their worker.
+/// For tests: tasks of some stages wait before they begin, so that there is time to kill their worker.
 #[derive(Debug, Clone)]
-pub struct Pause {
-    stage: String,
-    time: Duration,
-}
+pub struct Pause(Vec<(String, Duration)>);
 
 impl Pause {
-    /// Reads `<stage>=<milliseconds>`.
+    /// Reads `<stage>=<milliseconds>,...`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (stage, time) = text.split_once('=')?;
-        Some(Self {
-            stage: stage.to_owned(),
-            time: Duration::from_millis(time.parse().ok()?),
-        })
+        let stages = text.split(',').map(|part| {
+            let (stage, time) = part.split_once('=')?;
+            Some((stage.to_owned(), Duration::from_millis(time.parse().ok()?)))
+        });
+        stages.collect::<Option<_>>().map(Self)
+    }
+
+    fn of(&self, stage: Stage) -> Duration {
+        let found = self.0.iter().find(|(name, _)| name == stage.name());
+        found.map_or(Duration::ZERO, |(_, time)| *time)
     }
 }
 
 /// Takes the places for tasks of a worker away for a while, whose disk is full: others have room. It goes on to
-/// poll and to serve what it has.
+/// poll and to serve what it has. Without it, such a worker would fail one task after the other faster than others do them,
+/// until one has failed too often.
 #[derive(Debug, Clone)]
 pub struct Fence {
     places: Arc<Semaphore>,
     count: usize,
+    /// On the disk that must have room.
+    folder: Arc<Path>,
     closed: Arc<Mutex<bool>>,
     time: Duration,
+    /// Tasks run on threads that may end before the fence is open again.
+    runtime: Handle,
 }
 
 impl Fence {
-    /// A fence around the places for tasks.
-    pub fn new(places: Arc<Semaphore>, count: usize) -> Self {
+    /// A fence around the places for tasks of a worker that writes to `folder`. To be made in the worker's runtime.
+    pub fn new(places: Arc<Semaphore>, count: usize, folder: &Path) -> Self {
         Self {
             places,
             count,
+            folder: folder.into(),
             closed: Arc::default(),
             time: FENCED,
+            runtime: Handle::current(),
         }
     }
 
-    /// Closes it whenever the disk of `folder` has little room left: before tasks fail there.
-    pub async fn watch(self, folder: std::path::PathBuf) {
+    /// Closes it whenever the disk has little room left: before tasks fail there.
+    pub async fn watch(self) {
         loop {
             // first of all the poll loop begins, which wants to find free places
             tokio::time::sleep(LOOK).await;
-            match rustix::fs::statvfs(&folder) {
-                Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM => {
-                    self.close()
-                }
-                _ => {}
+            if !self.has_room() {
+                self.close();
             }
         }
     }
 
-    /// Closes it for a minute.
+    /// Whether a task has room. Closes the fence if not.
+    ///
+    /// # Errors
+    /// `Full` if not.
+    pub fn check(&self) -> engine::Result<()> {
+        if self.has_room() {
+            return Ok(());
+        }
+        self.close();
+        Err(Error::new(
+            ErrorKind::Full,
+            format!(
+                "{}: the disk is full; other workers do its tasks",
+                self.folder.display()
+            ),
+        ))
+    }
+
+    fn has_room(&self) -> bool {
+        rustix::fs::statvfs(&*self.folder).map_or(true, |disk| {
+            disk.f_bavail.saturating_mul(disk.f_frsize) >= LEAST_ROOM
+        })
+    }
+
+    /// Closes it for a minute, or until there is room.
     pub fn close(&self) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut *closed, true) {
@@ -162,13 +194,19 @@ impl Fence {
             self.time.as_secs()
         );
         let fence = self.clone();
-        tokio::spawn(async move {
-            let end = tokio::time::Instant::now() + fence.time;
+        self.runtime.spawn(async move {
+            let end = Instant::now() + fence.time;
             let mut taken = 0;
-            while tokio::time::Instant::now() < end {
-                // also those of tasks that end meanwhile
-                taken += fence.places.forget_permits(fence.count);
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            // it waits for places in their queue, and not until one is seen to be free: the next task may be quicker
+            while taken < fence.count
+                && let Ok(Ok(place)) = tokio::time::timeout_at(end, fence.places.acquire()).await
+            {
+                place.forget();
+                taken += 1;
+            }
+            tokio::time::sleep_until(end).await;
+            while !fence.has_room() {
+                tokio::time::sleep(LOOK).await;
             }
             fence.places.add_permits(taken);
             *fence.closed.lock().unwrap_or_else(PoisonError::into_inner) = false;
@@ -182,15 +220,17 @@ mod tests {
 
     #[test]
     fn pauses_are_read() {
-        let pause = Pause::parse("shred=1500").unwrap();
-        assert_eq!((&*pause.stage, pause.time.as_millis()), ("shred", 1500));
+        let pause = Pause::parse("scan=20,shred=1500").unwrap();
+        assert_eq!(pause.of(Stage::Shred).as_millis(), 1500);
+        assert_eq!(pause.of(Stage::Scan).as_millis(), 20);
+        assert_eq!(pause.of(Stage::Count), Duration::ZERO);
         assert!(Pause::parse("shred").is_none() && Pause::parse("shred=x").is_none());
     }
 
     #[tokio::test]
     async fn a_closed_fence_leaves_no_place_for_a_while() {
         let places = Arc::new(Semaphore::new(3));
-        let mut fence = Fence::new(Arc::clone(&places), 3);
+        let mut fence = Fence::new(Arc::clone(&places), 3, Path::new("/"));
         fence.time = Duration::from_millis(300);
         let busy = Arc::clone(&places).acquire_owned().await.unwrap();
         fence.close();

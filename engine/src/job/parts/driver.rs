@@ -393,17 +393,34 @@ impl PartedJob {
         }
         JobOutput::end_lost_uploads(&self.store, &settings);
         if matches!(self.kind, Kind::Shred(_)) {
-            // nobody needs them any more; they are sealed, so that one which stays tells nothing
-            for file in &self.job.candidates {
-                if let Err(error) = self.store.delete(&Location::parse(&file.location)?) {
-                    tracing::warn!("{error}");
-                }
-            }
+            clear_candidates(&self.store, &self.job.candidates);
         }
         Ok(Committed {
             report: self.report,
             found,
         })
+    }
+}
+
+/// Removes the candidates, also those that tasks wrote which do not count. Nobody needs them any more; they are sealed, so
+/// that one which stays tells nothing.
+fn clear_candidates(store: &Store, candidates: &[CandidateFile]) {
+    // <folder>/<bucket>-<attempt>.sealed
+    let folders: BTreeSet<&str> = candidates
+        .iter()
+        .filter_map(|file| Some(file.location.rsplit_once('/')?.0))
+        .collect();
+    for folder in folders {
+        match Location::parse(folder).and_then(|folder| store.list(&folder, false)) {
+            Ok(entries) => {
+                for entry in entries {
+                    if let Err(error) = store.delete(&entry.location) {
+                        tracing::warn!("{error}");
+                    }
+                }
+            }
+            Err(error) => tracing::warn!("candidates were not looked for: {error}"),
+        }
     }
 }
 
