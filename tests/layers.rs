@@ -46,7 +46,13 @@ const OF_THE_RUNNER: [&str; 10] = [
 ];
 
 /// What the cluster crate may use of the engine: whole jobs, jobs in parts, and what these need.
-const OF_THE_CLUSTER: [&str; 4] = ["job", "cli", "store", "exec::spill::parcel"];
+const OF_THE_CLUSTER: [&str; 5] = [
+    "job",
+    "cli",
+    "store",
+    "exec::spill::parcel",
+    "exec::spill::secret",
+];
 
 /// Names that `lib.rs` re-exports from [`error`](engine::error).
 const OF_ERROR: [&str; 3] = ["Error", "ErrorKind", "Result"];

@@ -1,82 +1,18 @@
 //! Where the keys of jobs come from, so that they neither travel nor rest in the clear: a secret that all nodes have and
 //! derive them from, or a key of KMS ([`crate::kms`]).
 
-use std::path::Path;
-
-use engine::{Error, ErrorKind, Result};
+use engine::exec::spill::secret::SharedSecret;
+use engine::{Error, Result};
 use zeroize::Zeroizing;
 
 use crate::cli::TlsArguments;
 use crate::kms::{Kms, WrappedKey};
 
-/// Fewest bytes of a secret.
-const LEAST_BYTES: usize = 32;
-/// A file that is larger is something else.
-const MOST_BYTES: u64 = 64 << 10;
-
-/// A secret. It is never printed.
-#[derive(Clone)]
-pub struct ClusterSecret(std::sync::Arc<[u8]>);
-
-impl std::fmt::Debug for ClusterSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ClusterSecret(..)")
-    }
-}
-
-impl ClusterSecret {
-    /// Reads the secret of a file; white space at its ends does not count.
-    ///
-    /// # Errors
-    /// `Config` without a file, for one that others can read, or one that is too short.
-    pub fn read(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else {
-            return Err(Error::config(
-                "--cluster-secret or --kms-key: a cluster needs a secret, which its nodes derive the keys of jobs from (make \
-                 one with `head -c 48 /dev/urandom | base64` and give the same file to all nodes), or a key of KMS that \
-                 all nodes may use",
-            ));
-        };
-        let shown = path.display();
-        let metadata = std::fs::metadata(path)
-            .map_err(|error| Error::io(format!("--cluster-secret {shown}"), error))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            if metadata.permissions().mode() & 0o077 != 0 {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    format!("--cluster-secret {shown}: others can read this file; chmod 600 it"),
-                ));
-            }
-        }
-        if metadata.len() > MOST_BYTES {
-            return Err(Error::config(format!(
-                "--cluster-secret {shown}: the file is too large to be a secret"
-            )));
-        }
-        let bytes = std::fs::read(path)
-            .map_err(|error| Error::io(format!("--cluster-secret {shown}"), error))?;
-        let secret = bytes.trim_ascii();
-        if secret.len() < LEAST_BYTES {
-            return Err(Error::config(format!(
-                "--cluster-secret {shown}: a secret needs at least {LEAST_BYTES} bytes"
-            )));
-        }
-        Ok(Self(secret.into()))
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// What the keys of jobs come from.
 #[derive(Debug)]
 pub enum KeySource {
     /// `--cluster-secret`.
-    Secret(ClusterSecret),
+    Secret(SharedSecret),
     /// `--kms-key`.
     Kms(Box<Kms>),
 }
@@ -109,7 +45,14 @@ impl KeySource {
     pub fn of(arguments: &TlsArguments) -> Result<Self> {
         match &arguments.kms_key {
             Some(key) => Ok(Self::Kms(Box::new(Kms::open(key)?))),
-            None => ClusterSecret::read(arguments.cluster_secret.as_deref()).map(Self::Secret),
+            None => match &arguments.cluster_secret {
+                Some(path) => SharedSecret::read("--cluster-secret", path).map(Self::Secret),
+                None => Err(Error::config(
+                    "--cluster-secret or --kms-key: a cluster needs a secret, which its nodes derive the keys of jobs from \
+                     (make one with `head -c 48 /dev/urandom | base64` and give the same file to all nodes), or a key of \
+                     KMS that all nodes may use",
+                )),
+            },
         }
     }
 
@@ -154,50 +97,46 @@ impl KeySource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn secrets_are_long_and_private() {
+    fn a_process_needs_a_source_of_keys() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let write = |text: &str, mode| {
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            ClusterSecret::read(Some(&path))
-        };
-        let long = "0123456789abcdef0123456789abcdef";
-        let secret = write(&format!("{long}\n"), 0o600).unwrap();
-        assert_eq!(secret.bytes(), long.as_bytes());
-        assert_eq!(format!("{secret:?}"), "ClusterSecret(..)");
-        assert!(
-            write(long, 0o644)
-                .unwrap_err()
-                .to_string()
-                .contains("chmod")
-        );
-        assert!(
-            write("short", 0o600)
-                .unwrap_err()
-                .to_string()
-                .contains("32")
-        );
-        assert!(write(&long.repeat(3000), 0o600).is_err());
-        let error = ClusterSecret::read(None).unwrap_err();
-        assert!(error.to_string().contains("--cluster-secret or --kms-key"));
-        assert!(ClusterSecret::read(Some(Path::new("/no/such/file"))).is_err());
+        std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        for (cluster_secret, expected) in [
+            (None, "--cluster-secret or --kms-key: a cluster needs"),
+            (Some(path), "others can read this file; chmod 600 it"),
+            (
+                Some("/no/such/file".into()),
+                "--cluster-secret /no/such/file",
+            ),
+        ] {
+            let arguments = TlsArguments {
+                tls_zip: None,
+                tls_key: None,
+                tls_certificate: None,
+                tls_ca: None,
+                tls_name: None,
+                cluster_secret,
+                kms_key: None,
+            };
+            let error = KeySource::of(&arguments).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
     fn a_secret_serves_no_job_of_kms() {
-        let secret = ClusterSecret(b"0123456789abcdef0123456789abcdef".as_slice().into());
+        let secret = SharedSecret::new(b"0123456789abcdef0123456789abcdef").unwrap();
         let source = KeySource::Secret(secret);
         let job = source.of_new_job("shred-1").unwrap();
         assert!(job.wrapped.is_none() && job.bytes().len() == 32);
         assert_eq!(source.of_job(None).unwrap().as_slice(), job.bytes());
         assert_eq!(
             format!("{job:?} {source:?}"),
-            "JobSecret(..) Secret(ClusterSecret(..))"
+            "JobSecret(..) Secret(SharedSecret(..))"
         );
         let wrapped = WrappedKey {
             job: "shred-1".into(),

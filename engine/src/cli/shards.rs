@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::Command;
 use crate::error::{Error, Result};
-use crate::job::parts::shards::{self, ExchangeSecret, Shard, ShardOptions};
+use crate::exec::spill::secret::SharedSecret;
+use crate::job::parts::shards::{self, Shard, ShardOptions};
 use crate::job::{EnrichJob, EtlJob, JobReport, ShredJob};
 
 /// Options of a job that several processes do, each for itself.
@@ -56,7 +57,7 @@ impl ShardArguments {
             secret: self
                 .exchange_secret
                 .as_deref()
-                .map(ExchangeSecret::read)
+                .map(|path| SharedSecret::read("--exchange-secret", path))
                 .transpose()?,
             timeout,
         })

@@ -18,6 +18,7 @@ mod file;
 mod folder;
 pub mod parcel;
 mod seal;
+pub mod secret;
 
 use std::collections::VecDeque;
 use std::fmt;

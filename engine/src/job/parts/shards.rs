@@ -28,7 +28,6 @@ mod etl;
 mod exchange;
 mod files;
 mod note;
-mod secret;
 mod share;
 mod work;
 
@@ -39,9 +38,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::exec::spill::secret::SharedSecret;
+
 pub use commit::{commit_enrich, commit_shred};
 pub use etl::{commit_etl, run_etl};
-pub use secret::ExchangeSecret;
 pub use work::{run_enrich, run_shred};
 
 /// Most shards of a job.
@@ -99,7 +99,7 @@ pub struct ShardOptions {
     /// without, if it has a log folder.
     pub exchange: Option<String>,
     /// What the key of everything in the exchange is derived from; needed with an exchange.
-    pub secret: Option<ExchangeSecret>,
+    pub secret: Option<SharedSecret>,
     /// How long to wait for the others without any news of them; for a commit: for the shards to end.
     pub timeout: Duration,
 }

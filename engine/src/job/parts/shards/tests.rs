@@ -12,7 +12,7 @@ const SECRET: &[u8] = b"a secret of all shards, 32 bytes or more";
 fn options(folder: &Path) -> ShardOptions {
     ShardOptions {
         exchange: Some(folder.join("exchange").to_str().unwrap().into()),
-        secret: Some(ExchangeSecret::new(SECRET).unwrap()),
+        secret: Some(SharedSecret::new(SECRET).unwrap()),
         timeout: Duration::from_secs(120),
     }
 }
@@ -146,7 +146,7 @@ fn what_is_missing_or_does_not_belong_together_is_told() {
     let error = commit(&job, 2, &options).unwrap_err();
     assert!(text(&error).contains("told of 2"), "{error}");
     let mut other = options.clone();
-    other.secret = Some(ExchangeSecret::new(&[7; 40]).unwrap());
+    other.secret = Some(SharedSecret::new(&[7; 40]).unwrap());
     let error = run_shred(&job, shard(1, 3), &other).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(text(&error).contains("--exchange-secret"), "{error}");

@@ -1,4 +1,5 @@
-//! The secret that the processes of a sharded job share.
+//! A secret that several processes of one job share, from which each derives the key of what they exchange
+//! ([`parcel`](super::parcel)).
 
 use std::fmt;
 use std::path::Path;
@@ -15,21 +16,21 @@ const MOST_BYTES: u64 = 64 << 10;
 
 /// A secret of 32 bytes or more. It is never printed, and wiped when it is not used any more.
 #[derive(Clone)]
-pub struct ExchangeSecret(Arc<Zeroizing<Vec<u8>>>);
+pub struct SharedSecret(Arc<Zeroizing<Vec<u8>>>);
 
-impl fmt::Debug for ExchangeSecret {
+impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExchangeSecret(..)")
+        f.write_str("SharedSecret(..)")
     }
 }
 
-impl ExchangeSecret {
-    /// Reads the secret of a file; white space at its ends does not count.
+impl SharedSecret {
+    /// Reads the secret of a file, which `option` of the command line names; white space at its ends does not count.
     ///
     /// # Errors
     /// `Denied` for a file that others can read, `Config` for one that is too short or too long.
-    pub fn read(path: &Path) -> Result<Self> {
-        let shown = format!("--exchange-secret {}", path.display());
+    pub fn read(option: &str, path: &Path) -> Result<Self> {
+        let shown = format!("{option} {}", path.display());
         let metadata = std::fs::metadata(path).map_err(|error| Error::io(&shown, error))?;
         #[cfg(unix)]
         {
@@ -58,13 +59,14 @@ impl ExchangeSecret {
         if bytes.len() < LEAST_BYTES {
             return Err(Error::config(format!(
                 "a secret needs at least {LEAST_BYTES} bytes; make one with `head -c 48 /dev/urandom | base64`, and give \
-                 the same to all shards"
+                 the same file to all processes of the job"
             )));
         }
         Ok(Self(Arc::new(Zeroizing::new(bytes.to_vec()))))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -88,10 +90,10 @@ mod tests {
         ] {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            match (ExchangeSecret::read(&path), expected) {
+            match (SharedSecret::read("--secret", &path), expected) {
                 (Ok(secret), None) => {
                     assert_eq!(secret.bytes(), long.as_bytes());
-                    assert_eq!(format!("{secret:?}"), "ExchangeSecret(..)");
+                    assert_eq!(format!("{secret:?}"), "SharedSecret(..)");
                 }
                 (Err(error), Some(expected)) => {
                     assert!(error.to_string().contains(expected), "{error}");
@@ -100,7 +102,7 @@ mod tests {
                 (got, expected) => panic!("{got:?} for {expected:?}"),
             }
         }
-        let error = ExchangeSecret::read(&folder.path().join("none")).unwrap_err();
-        assert!(error.to_string().contains("--exchange-secret"), "{error}");
+        let error = SharedSecret::read("--secret", &folder.path().join("none")).unwrap_err();
+        assert!(error.to_string().contains("--secret /"), "{error}");
     }
 }
