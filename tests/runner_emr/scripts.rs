@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use fixtures::{Corpus, Format, Mix};
+
 use crate::emr_endpoint::Fate;
-use crate::{Pipeline, RUN};
+use crate::{Pipeline, RUN, support};
 
 /// `aws s3 cp` between folders; each call is noted.
 const AWS: &str = "#!/bin/bash
@@ -213,34 +215,65 @@ fn static_engine() -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// A command line of the engine, in a root that has nothing but devices and what the test put there.
+fn in_root(root: &Path, words: &[&str]) -> Output {
+    let line = r#"mount --rbind /dev "$0/dev" && exec chroot "$0" /camonica-engine "$@""#;
+    Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", line])
+        .arg(root)
+        .args(words)
+        .output()
+        .unwrap()
+}
+
 #[test]
-fn the_static_engine_starts_in_an_empty_root() {
+fn the_static_engine_works_in_an_empty_root() {
     let Some(engine) = static_engine() else {
         println!(
             "SKIPPED: the static engine is not built: RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build --release --target x86_64-unknown-linux-gnu -p camonica-engine (CAMONICA_STATIC_ENGINE names another)"
         );
         return;
     };
-    let root = tempfile::tempdir().unwrap();
-    fs::copy(&engine, root.path().join("camonica-engine")).unwrap();
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "chroot"])
-        .arg(root.path())
-        .args(["/camonica-engine", "--version"])
-        .output();
-    match output {
-        Ok(output) if output.status.success() => {
-            let text = String::from_utf8(output.stdout).unwrap();
-            assert!(text.starts_with("camonica-engine "), "{text}");
-        }
-        Ok(output)
-            if String::from_utf8_lossy(&output.stderr).contains("Operation not permitted") =>
-        {
-            println!(
-                "SKIPPED: an empty root cannot be entered here: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        other => panic!("the engine does not start in an empty root: {other:?}"),
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("dev")).unwrap();
+    fs::copy(&engine, root.join("camonica-engine")).unwrap();
+    let output = in_root(root, &["--version"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() && !stderr.contains("camonica") {
+        println!("SKIPPED: an empty root cannot be entered here: {stderr}");
+        return;
+    }
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("camonica-engine "), "{text}");
+
+    // a job, with folders alone
+    let corpus = Corpus {
+        seed: 5,
+        format: Format::Cloudfront,
+        bytes: 400_000,
+        files: 2,
+        gzip: true,
+        mix: Mix::default(),
+    };
+    corpus.write(&root.join("raw")).unwrap();
+    let registry = support::project().join("fixtures/registry");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&registry, &root.join("registry")])
+        .status();
+    assert!(copied.unwrap().success());
+    let resolver = support::fixtures_resolver().replace(registry.to_str().unwrap(), "/registry");
+    fs::write(root.join("resolver.json"), resolver).unwrap();
+    let line = "etl --input-folder /raw --input-format cloudfront --etl-timestamp 1545000000000 \
+        --enriched-folder /enriched/good --enriched-bad-folder /enriched/bad --shredded-folder /shredded/good \
+        --shredded-bad-folder /shredded/bad --iglu-config /resolver.json --spill-dir /spill";
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output = in_root(root, &words);
+    assert!(output.status.success(), "{output:?}");
+    for name in ["enriched/good", "shredded/good"] {
+        let lines = support::parts::lines(&root.join(name)).len();
+        assert!(lines > 50, "{name}: {lines} lines");
     }
 }
