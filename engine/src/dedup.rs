@@ -13,6 +13,7 @@
 //! [spill files](crate::exec::spill), partitioned by hash, and is taken up again part by part; parts that are still too
 //! large are divided further. The result does not depend on it (invariants 2 and 5).
 
+mod budgeted;
 pub mod candidates;
 pub mod cross_batch;
 pub mod keys;

@@ -6,12 +6,13 @@
 mod grace;
 
 use std::hash::Hasher;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::budgeted::{Budgeted, Part, lock, unlocked};
 use super::candidates::Candidates;
 use crate::error::{Error, Result};
 use crate::exec::spill::{Kind, SealedWriter, SpillArea};
@@ -71,15 +72,10 @@ impl EventKeyHasher {
 #[derive(Debug)]
 pub struct KeyTable {
     hasher: EventKeyHasher,
-    partitions: Vec<Mutex<Partition>>,
+    partitions: Budgeted<Partition>,
     spill: SpillArea,
-    /// Bytes that the blocks of all partitions may take.
-    budget: u64,
     block_keys: usize,
-    held: AtomicU64,
     added: AtomicU64,
-    /// One thread at a time makes room.
-    making_room: Mutex<()>,
     /// What went wrong where no error could be returned.
     failure: Mutex<Option<Error>>,
 }
@@ -90,6 +86,12 @@ struct Partition {
     /// Bytes of the blocks.
     held: u64,
     file: Option<SealedWriter>,
+}
+
+impl Part for Partition {
+    fn held(&self) -> u64 {
+        self.held
+    }
 }
 
 /// One worker's way into a [`KeyTable`]; keys reach the table when it is flushed or dropped.
@@ -105,15 +107,12 @@ impl KeyTable {
         let blocks_in_all = budget / KEY_BYTES / PARTITIONS as u64 / 4;
         Self {
             hasher,
-            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            partitions: Budgeted::new(PARTITIONS, budget),
             spill,
-            budget,
             block_keys: usize::try_from(blocks_in_all)
                 .unwrap_or(MOST_BLOCK_KEYS)
                 .clamp(STAGED_KEYS, MOST_BLOCK_KEYS),
-            held: AtomicU64::new(0),
             added: AtomicU64::new(0),
-            making_room: Mutex::new(()),
             failure: Mutex::new(None),
         }
     }
@@ -157,7 +156,7 @@ impl KeyTable {
         let workers = workers.max(1);
         let grace = Grace {
             spill: &self.spill,
-            budget: self.budget / workers as u64,
+            budget: self.partitions.budget() / workers as u64,
         };
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(workers)
@@ -166,8 +165,9 @@ impl KeyTable {
                 Error::internal("cannot start the worker threads").with_source(error)
             })?;
         pool.install(|| {
-            self.partitions.into_par_iter().try_for_each(|partition| {
-                let Partition { blocks, file, .. } = unlocked(partition);
+            let partitions = self.partitions.into_partitions();
+            partitions.into_par_iter().try_for_each(|partition| {
+                let Partition { blocks, file, .. } = partition;
                 let keys = blocks.concat();
                 drop(blocks);
                 let file = file.map(SealedWriter::finish).transpose()?;
@@ -177,58 +177,26 @@ impl KeyTable {
     }
 
     fn append(&self, number: usize, staged: &mut Vec<EventKey>) -> Result<()> {
-        let mut partition = lock(&self.partitions[number]);
-        let mut more = 0;
-        for &key in staged.iter() {
-            match partition.blocks.last_mut() {
-                Some(block) if block.len() < block.capacity() => block.push(key),
-                last => {
-                    // Small jobs have small blocks.
-                    let before = last.map_or(STAGED_KEYS / 2, |block| block.capacity());
-                    let capacity = (before * 2).min(self.block_keys);
-                    let mut block = Vec::with_capacity(capacity);
-                    block.push(key);
-                    more += block.capacity() as u64 * KEY_BYTES;
-                    partition.blocks.push(block);
+        self.added.fetch_add(staged.len() as u64, Ordering::Relaxed);
+        let add = |partition: &mut Partition| {
+            for key in staged.drain(..) {
+                match partition.blocks.last_mut() {
+                    Some(block) if block.len() < block.capacity() => block.push(key),
+                    last => {
+                        // Small jobs have small blocks.
+                        let before = last.map_or(STAGED_KEYS / 2, |block| block.capacity());
+                        let capacity = (before * 2).min(self.block_keys);
+                        let mut block = Vec::with_capacity(capacity);
+                        block.push(key);
+                        partition.held += block.capacity() as u64 * KEY_BYTES;
+                        partition.blocks.push(block);
+                    }
                 }
             }
-        }
-        partition.held += more;
-        // under the lock, so that nobody takes away what is not counted yet
-        let held = self.held.fetch_add(more, Ordering::Relaxed) + more;
-        drop(partition);
-        self.added.fetch_add(staged.len() as u64, Ordering::Relaxed);
-        staged.clear();
-        if more > 0 && held > self.budget {
-            self.make_room()?;
-        }
-        Ok(())
-    }
-
-    /// Empties the fullest partitions until half of the budget is free; other threads wait for it meanwhile.
-    fn make_room(&self) -> Result<()> {
-        let _one = lock(&self.making_room);
-        if self.held.load(Ordering::Relaxed) <= self.budget {
-            return Ok(());
-        }
-        let mut fullest: Vec<(u64, usize)> = self
-            .partitions
-            .iter()
-            .enumerate()
-            .map(|(number, partition)| (lock(partition).held, number))
-            .collect();
-        fullest.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, number) in fullest {
-            if self.held.load(Ordering::Relaxed) <= self.budget / 2 {
-                break;
-            }
-            let mut partition = lock(&self.partitions[number]);
-            let before = partition.held;
-            self.empty(number, &mut partition)?;
-            self.held
-                .fetch_sub(before - partition.held, Ordering::Relaxed);
-        }
-        Ok(())
+        };
+        self.partitions.change(number, add, |number, partition| {
+            self.empty(number, partition)
+        })
     }
 
     /// Sorts a partition; what is left of it goes to its file, or stays if most keys were equal.
@@ -297,15 +265,6 @@ impl Drop for KeyWriter<'_> {
             lock(&self.table.failure).get_or_insert(error);
         }
     }
-}
-
-/// A panicking worker cannot leave a list of keys half written.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn unlocked<T>(mutex: Mutex<T>) -> T {
-    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

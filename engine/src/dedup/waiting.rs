@@ -9,11 +9,11 @@ pub(super) mod record;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use packed::PackedLine;
 
 use super::Place;
+use super::budgeted::{Budgeted, Part};
 use super::keys::EventKeyHasher;
 use crate::error::Result;
 use crate::exec::spill::{Kind, SealedFile, SealedWriter, SpillArea};
@@ -123,13 +123,8 @@ impl Groups {
 #[derive(Debug)]
 pub struct Waiting {
     hasher: EventKeyHasher,
-    partitions: Vec<Mutex<Partition>>,
+    partitions: Budgeted<Partition>,
     spill: SpillArea,
-    /// Bytes that lines may take in memory.
-    budget: u64,
-    held: AtomicU64,
-    /// One thread at a time makes room.
-    making_room: Mutex<()>,
     natural_duplicates: AtomicU64,
     lines: AtomicU64,
     bytes: AtomicU64,
@@ -139,6 +134,12 @@ pub struct Waiting {
 struct Partition {
     groups: Groups,
     file: Option<SealedWriter>,
+}
+
+impl Part for Partition {
+    fn held(&self) -> u64 {
+        self.groups.bytes
+    }
 }
 
 /// The lines of some ids, in memory and on disk.
@@ -154,11 +155,8 @@ impl Waiting {
     pub fn new(hasher: EventKeyHasher, spill: SpillArea, budget: u64) -> Self {
         Self {
             hasher,
-            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            partitions: Budgeted::new(PARTITIONS, budget),
             spill,
-            budget,
-            held: AtomicU64::new(0),
-            making_room: Mutex::new(()),
             natural_duplicates: AtomicU64::new(0),
             lines: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -179,62 +177,14 @@ impl Waiting {
             None => Fingerprint::Missing(line.place),
         };
         let number = (self.hasher.key(event_id.as_bytes()) as usize) % PARTITIONS;
-        let mut partition = lock(&self.partitions[number]);
-        let before = partition.groups.bytes;
-        if partition.groups.add(event_id, fingerprint, line) {
+        let has_vanished = self.partitions.change(
+            number,
+            |partition| partition.groups.add(event_id, fingerprint, line),
+            |number, partition| empty(&self.spill, number, partition),
+        )?;
+        if has_vanished {
             self.natural_duplicates.fetch_add(1, Ordering::Relaxed);
         }
-        // under the lock, so that nobody takes away what is not counted yet; a shorter line may take the place of a longer
-        let after = partition.groups.bytes;
-        let held = if after >= before {
-            self.held.fetch_add(after - before, Ordering::Relaxed) + (after - before)
-        } else {
-            self.held.fetch_sub(before - after, Ordering::Relaxed)
-        };
-        drop(partition);
-        if after > before && held > self.budget {
-            self.make_room()?;
-        }
-        Ok(())
-    }
-
-    /// Empties the fullest partitions until half of the budget is free; other threads wait for it meanwhile.
-    fn make_room(&self) -> Result<()> {
-        let _one = lock(&self.making_room);
-        if self.held.load(Ordering::Relaxed) <= self.budget {
-            return Ok(());
-        }
-        let mut fullest: Vec<(u64, usize)> = self
-            .partitions
-            .iter()
-            .enumerate()
-            .map(|(number, partition)| (lock(partition).groups.bytes, number))
-            .collect();
-        fullest.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, number) in fullest {
-            if self.held.load(Ordering::Relaxed) <= self.budget / 2 {
-                break;
-            }
-            let mut partition = lock(&self.partitions[number]);
-            let before = partition.groups.bytes;
-            self.empty(number, &mut partition)?;
-            self.held.fetch_sub(before, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn empty(&self, number: usize, partition: &mut Partition) -> Result<()> {
-        let writer = partition
-            .file
-            .take()
-            .unwrap_or_else(|| self.spill.writer(Kind::Lines, number as u64));
-        let mut file = record::Writer::new(writer, record::GATHERED_BYTES);
-        for (event_id, group) in std::mem::take(&mut partition.groups).by_id {
-            for (fingerprint, line) in group {
-                file.add(&event_id, &fingerprint, &line)?;
-            }
-        }
-        partition.file = Some(file.flush()?);
         Ok(())
     }
 
@@ -263,12 +213,12 @@ impl Waiting {
     /// When lines cannot be spilled.
     pub fn into_partitions(self) -> Result<Vec<WaitingPartition>> {
         let mut parts = Vec::new();
-        for (number, partition) in self.partitions.iter().enumerate() {
-            let mut partition = lock(partition);
+        let partitions = self.partitions.into_partitions();
+        for (number, mut partition) in partitions.into_iter().enumerate() {
             if partition.file.is_some() {
-                self.empty(number, &mut partition)?;
+                empty(&self.spill, number, &mut partition)?;
             }
-            let Partition { groups, file } = std::mem::take(&mut *partition);
+            let Partition { groups, file } = partition;
             let file = file.map(SealedWriter::finish).transpose()?;
             if file.is_some() || !groups.by_id.is_empty() {
                 parts.push(WaitingPartition { groups, file });
@@ -278,7 +228,18 @@ impl Waiting {
     }
 }
 
-/// A panicking worker ends the job; what it left half done is not read.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Writes the groups of a partition to its file.
+fn empty(spill: &SpillArea, number: usize, partition: &mut Partition) -> Result<()> {
+    let writer = partition
+        .file
+        .take()
+        .unwrap_or_else(|| spill.writer(Kind::Lines, number as u64));
+    let mut file = record::Writer::new(writer, record::GATHERED_BYTES);
+    for (event_id, group) in std::mem::take(&mut partition.groups).by_id {
+        for (fingerprint, line) in group {
+            file.add(&event_id, &fingerprint, &line)?;
+        }
+    }
+    partition.file = Some(file.flush()?);
+    Ok(())
 }
