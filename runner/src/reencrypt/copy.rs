@@ -28,6 +28,27 @@ pub(super) struct Grants {
     write_acp: Option<String>,
 }
 
+/// A request with what a copy in one piece and one by parts ask for alike: the wanted encryption, and what the object has that
+/// S3 does not copy by itself. The SDK's builders of both have no common trait.
+macro_rules! like_the_object {
+    ($request:expr, $worker:expr, $head:expr, $grants:expr) => {{
+        let (encryption, kms) = $worker.wanted.header();
+        $request
+            .server_side_encryption(encryption)
+            .set_ssekms_key_id(kms)
+            .set_bucket_key_enabled($worker.bucket_key.then_some(true))
+            .set_storage_class($head.storage_class().cloned())
+            .set_website_redirect_location($head.website_redirect_location().map(str::to_owned))
+            .set_object_lock_mode($head.object_lock_mode().cloned())
+            .set_object_lock_retain_until_date($head.object_lock_retain_until_date().copied())
+            .set_object_lock_legal_hold_status($head.object_lock_legal_hold_status().cloned())
+            .set_grant_full_control($grants.full.clone())
+            .set_grant_read($grants.read.clone())
+            .set_grant_read_acp($grants.read_acp.clone())
+            .set_grant_write_acp($grants.write_acp.clone())
+    }};
+}
+
 impl Worker {
     /// The grants to ask for; none where only the owner has any.
     pub(super) async fn grants_of(&self, key: &Key) -> Result<Grants, String> {
@@ -97,13 +118,14 @@ impl Worker {
         head: &HeadObjectOutput,
         grants: &Grants,
     ) -> Result<(), Failed> {
-        let (encryption, kms) = self.wanted.header();
+        let (encryption, _) = self.wanted.header();
         let source = key.copy_source();
         let etag = head.e_tag().map(str::to_owned);
         let output = self
             .calls
             .run("CopyObject", || async {
-                self.client
+                let request = self
+                    .client
                     .copy_object()
                     .bucket(&key.bucket)
                     .key(&key.key)
@@ -111,25 +133,8 @@ impl Worker {
                     .set_copy_source_if_match(etag.clone())
                     .set_if_match(etag.clone().filter(|_| self.target_condition))
                     .metadata_directive(MetadataDirective::Copy)
-                    .tagging_directive(TaggingDirective::Copy)
-                    .server_side_encryption(encryption.clone())
-                    .set_ssekms_key_id(kms.clone())
-                    .set_bucket_key_enabled(self.bucket_key.then_some(true))
-                    .set_storage_class(head.storage_class().cloned())
-                    .set_website_redirect_location(
-                        head.website_redirect_location().map(str::to_owned),
-                    )
-                    .set_object_lock_mode(head.object_lock_mode().cloned())
-                    .set_object_lock_retain_until_date(
-                        head.object_lock_retain_until_date().copied(),
-                    )
-                    .set_object_lock_legal_hold_status(
-                        head.object_lock_legal_hold_status().cloned(),
-                    )
-                    .set_grant_full_control(grants.full.clone())
-                    .set_grant_read(grants.read.clone())
-                    .set_grant_read_acp(grants.read_acp.clone())
-                    .set_grant_write_acp(grants.write_acp.clone())
+                    .tagging_directive(TaggingDirective::Copy);
+                like_the_object!(request, self, head, grants)
                     .send()
                     .await
                     .map_err(Refusal::new)
@@ -196,17 +201,14 @@ impl Worker {
         } else {
             None
         };
-        let (encryption, kms) = self.wanted.header();
         let output = self
             .calls
             .run("CreateMultipartUpload", || async {
-                self.client
+                let request = self
+                    .client
                     .create_multipart_upload()
                     .bucket(&key.bucket)
                     .key(&key.key)
-                    .server_side_encryption(encryption.clone())
-                    .set_ssekms_key_id(kms.clone())
-                    .set_bucket_key_enabled(self.bucket_key.then_some(true))
                     .set_content_type(head.content_type().map(str::to_owned))
                     .set_content_encoding(head.content_encoding().map(str::to_owned))
                     .set_content_language(head.content_language().map(str::to_owned))
@@ -214,22 +216,8 @@ impl Worker {
                     .set_cache_control(head.cache_control().map(str::to_owned))
                     .set_expires(expires)
                     .set_metadata(head.metadata().filter(|map| !map.is_empty()).cloned())
-                    .set_tagging(tags.clone())
-                    .set_storage_class(head.storage_class().cloned())
-                    .set_website_redirect_location(
-                        head.website_redirect_location().map(str::to_owned),
-                    )
-                    .set_object_lock_mode(head.object_lock_mode().cloned())
-                    .set_object_lock_retain_until_date(
-                        head.object_lock_retain_until_date().copied(),
-                    )
-                    .set_object_lock_legal_hold_status(
-                        head.object_lock_legal_hold_status().cloned(),
-                    )
-                    .set_grant_full_control(grants.full.clone())
-                    .set_grant_read(grants.read.clone())
-                    .set_grant_read_acp(grants.read_acp.clone())
-                    .set_grant_write_acp(grants.write_acp.clone())
+                    .set_tagging(tags.clone());
+                like_the_object!(request, self, head, grants)
                     .send()
                     .await
                     .map_err(Refusal::new)
