@@ -167,6 +167,8 @@ fn kills_in_staging_and_enrich() {
             // the lock is there, and nothing else
             &["- PutObject -log /unfinished/ 1 lost"],
             &["staging CopyObject -out processing/ 2 done"],
+            // between two locations that have a log of one name
+            &["staging DeleteObjects -in <Key> 1 done"],
             &[
                 "staging CopyObject -out processing/ 4 lost",
                 "staging DeleteObjects -in <Key> 1 done",

@@ -301,6 +301,7 @@ fn assign(
     for names in &possible {
         *wanted.entry(&names.plain).or_default() += 1;
     }
+    let shared_before = shared_before(&there, inputs.len(), format);
     let mut used: HashSet<String> = HashSet::new();
     let mut assigned: Vec<Option<String>> = vec![None; logs.len()];
     // Copies whose sources an earlier attempt did not come to delete, and files whose index went ahead.
@@ -334,9 +335,9 @@ fn assign(
             let free = |name: &&String, used: &HashSet<String>| {
                 !used.contains(*name) && !there.contains_key(name.as_str())
             };
-            let shared = wanted
-                .get(names.plain.as_str())
-                .is_some_and(|&count| count > 1);
+            let plain = names.plain.as_str();
+            let shared =
+                wanted.get(plain).is_some_and(|&count| count > 1) || shared_before.contains(plain);
             let name = if round {
                 // Plain names first, so that no other takes them by chance.
                 Some(&names.plain).filter(|name| !shared && free(name, &used))
@@ -353,6 +354,33 @@ fn assign(
         }
     }
     Ok(assigned.into_iter().flatten().collect())
+}
+
+/// Plain names that several logs seem to have shared when an earlier attempt of this run began: a log got another name then. The
+/// rest of them get theirs, as they would have without the cut.
+fn shared_before(
+    there: &HashMap<&str, &ObjectEntry>,
+    inputs: usize,
+    format: &str,
+) -> HashSet<String> {
+    let mut plain = HashSet::new();
+    for staged in there.keys() {
+        let (folder, name) = match staged.rfind('/') {
+            Some(at) => staged.split_at(at + 1),
+            None => ("", *staged),
+        };
+        for (at, _) in name.match_indices('-') {
+            let (before, after) = (&name[..at], &name[at + 1..]);
+            let is_location = before
+                .parse()
+                .is_ok_and(|number| (1..=inputs).contains(&number));
+            // instances are no numbers
+            if format == "clj-tomcat" || (inputs > 1 && is_location) {
+                plain.insert(format!("{folder}{after}"));
+            }
+        }
+    }
+    plain
 }
 
 /// The first of `2-name`, `3-name`, … that is free.

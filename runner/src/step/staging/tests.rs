@@ -117,6 +117,30 @@ fn two_locations_with_one_key_keep_both() {
 }
 
 #[test]
+fn a_cut_between_logs_of_one_name_changes_no_name() {
+    let folders = Folders::new(&["two/d/a.gz", "two/d/1-b.gz", "processing/d/1-a.gz"]);
+    assert_eq!(
+        folders.stage(&["one", "two"], "thrift", NO_LIMITS),
+        ["d/1-b.gz", "d/2-a.gz"]
+    );
+    // the only location numbers nothing
+    let folders = Folders::new(&["one/a.gz", "processing/1-a.gz"]);
+    assert_eq!(folders.stage(&["one"], "thrift", NO_LIMITS), ["a.gz"]);
+    let folders = Folders::new(&[
+        "in/i-2/_localhost_access_log.txt1.gz",
+        "in/i-2/_localhost_access_log.txt2.gz",
+        "processing/i-1-localhost_access_log.txt1.gz",
+    ]);
+    assert_eq!(
+        folders.stage(&["in"], "clj-tomcat", NO_LIMITS),
+        [
+            "i-2-localhost_access_log.txt1.gz",
+            "localhost_access_log.txt2.gz"
+        ]
+    );
+}
+
+#[test]
 fn an_index_stays_beside_its_file() {
     let folders = Folders::new(&[
         "one/a.lzo",
