@@ -43,7 +43,7 @@ pub use settings::FaultHook;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Location, Store, local, random_name};
 use crate::text::ids::RunKey;
-use attempt::{LocalAttempt, Note, Owner};
+use attempt::{LocalAttempt, Note, Owner, TEMPORARY};
 use check::{attempt_name, check_empty, check_folder, check_settings};
 use commit::{Commit, Outcome};
 use part::{Destination, FinishedPart, PartPlace};
@@ -138,8 +138,30 @@ impl JobOutput {
         let plan_location = plan_location(settings)?;
         match CommitPlan::read(store, &plan_location)? {
             Some(plan) => finish_commit(store, settings, &plan, &plan_location),
-            None => Ok(None),
+            None => {
+                Self::remove_last_leftover(store, settings, &plan_location)?;
+                Ok(None)
+            }
         }
+    }
+
+    /// The last acts of a commit are to delete its plan and the folder that the plan was in; an attempt that was cut off between
+    /// them has left the folder, empty, in a complete output.
+    fn remove_last_leftover(
+        store: &Store,
+        settings: &OutputSettings,
+        plan: &Location,
+    ) -> Result<()> {
+        let folder = plan.local_path().and_then(Path::parent);
+        let Some(folder) = folder.filter(|folder| folder.ends_with(TEMPORARY) && folder.is_dir())
+        else {
+            return Ok(());
+        };
+        if Self::is_being_committed(store, settings)? {
+            // not if anybody has put something there again
+            let _ = std::fs::remove_dir(folder);
+        }
+        Ok(())
     }
 
     /// Whether somebody is committing an output of these settings, or has done so: what tasks wrote is then on its way to its

@@ -51,6 +51,28 @@ fn a_commit_that_is_killed_after_any_step_is_finished_by_the_next_attempt() {
 }
 
 #[test]
+fn a_kill_after_the_plan_was_deleted_leaves_nothing_for_good() {
+    let folders = Folders::new();
+    let output = ready(folders.begin(folders.settings()).unwrap());
+    write_all(&output);
+    output.commit(manifest).unwrap();
+    let temporary = folders.path("good/_temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let refused = |text: &str| {
+        let error = folders.begin(folders.settings()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotEmpty);
+        assert!(error.to_string().contains(text), "{error}");
+    };
+    refused("a finished output is there");
+    assert!(!temporary.exists());
+    assert_complete(&folders);
+    // what is not empty is somebody's
+    std::fs::create_dir_all(temporary.join("x")).unwrap();
+    refused("a finished output is there");
+    assert!(temporary.join("x").exists());
+}
+
+#[test]
 fn finishing_a_commit_may_be_killed_too() {
     for first in 1..9 {
         for second in 0..9 {
