@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use fixtures::event::Event;
 use fixtures::random::Random;
-use support::parts;
+use support::{files_below, free_port, gzip, parts};
 
 /// No job of these tests may take longer.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -107,43 +107,36 @@ impl Bench {
 
     /// `enrich` from `raw/` to `good/` and `bad/`; a later option replaces an earlier one of its name.
     fn enrich(&self, format: &str, more: &[&str]) -> Ended {
-        let mut options = vec![
-            ("--input-folder", self.text("raw")),
-            ("--input-format", format.to_owned()),
-            ("--output-folder", self.text("good")),
-            ("--bad-folder", self.text("bad")),
-            ("--iglu-config", self.text("resolver.json")),
-            ("--etl-timestamp", "1532476800000".to_owned()),
-            ("--failure-timestamp", "0".to_owned()),
-            ("--progress", "none".to_owned()),
-            ("--workers", "2".to_owned()),
-            ("--run-id", "r1".to_owned()),
+        let own = [
+            ("--input-format", format),
+            ("--etl-timestamp", "1532476800000"),
         ];
-        options.retain(|(name, _)| !more.contains(name));
-        let mut arguments = vec!["enrich"];
-        for (name, value) in &options {
-            arguments.extend([name, value.as_str()]);
-        }
-        arguments.extend(more);
-        self.run(&arguments)
+        self.job("enrich", &own, more)
     }
 
     /// `shred`, in the same way.
     fn shred(&self, more: &[&str]) -> Ended {
+        self.job("shred", &[], more)
+    }
+
+    fn job(&self, command: &str, own: &[(&str, &str)], more: &[&str]) -> Ended {
+        let [raw, good, bad, resolver] =
+            ["raw", "good", "bad", "resolver.json"].map(|name| self.text(name));
         let mut options = vec![
-            ("--input-folder", self.text("raw")),
-            ("--output-folder", self.text("good")),
-            ("--bad-folder", self.text("bad")),
-            ("--iglu-config", self.text("resolver.json")),
-            ("--failure-timestamp", "0".to_owned()),
-            ("--progress", "none".to_owned()),
-            ("--workers", "2".to_owned()),
-            ("--run-id", "r1".to_owned()),
+            ("--input-folder", raw.as_str()),
+            ("--output-folder", &good),
+            ("--bad-folder", &bad),
+            ("--iglu-config", &resolver),
+            ("--failure-timestamp", "0"),
+            ("--progress", "none"),
+            ("--workers", "2"),
+            ("--run-id", "r1"),
         ];
+        options.extend(own);
         options.retain(|(name, _)| !more.contains(name));
-        let mut arguments = vec!["shred"];
-        for (name, value) in &options {
-            arguments.extend([name, value.as_str()]);
+        let mut arguments = vec![command];
+        for (name, value) in options {
+            arguments.extend([name, value]);
         }
         arguments.extend(more);
         self.run(&arguments)
@@ -215,23 +208,6 @@ impl Ended {
     }
 }
 
-/// All files below a folder, at any depth.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path);
-            }
-        }
-    }
-    found
-}
-
 /// Made-up events.
 fn events(count: usize) -> Vec<Event> {
     let mut random = Random::new(7);
@@ -254,11 +230,4 @@ fn enriched(count: usize) -> String {
         .iter()
         .map(|event| fixtures::enriched::enriched_line(event, 1_532_476_800_000) + "\n")
         .collect()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write;
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-    out.write_all(bytes).unwrap();
-    out.finish().unwrap()
 }

@@ -137,6 +137,47 @@ async fn rows(asking: &Asking, values: &[Placeholder]) -> Result<String, String>
     }
 }
 
+/// Results may not be large: `numbers` has as many rows as its placeholder says, `repeat` a text of 100,001 bytes.
+async fn large_results_fail(query: &Query, numbers: &str, repeat: &str) {
+    let few = Query {
+        limits: Limits {
+            rows: 100,
+            bytes: 100_000,
+            ..query.limits
+        },
+        ..query.clone()
+    };
+    let asking = few.asking(numbers);
+    let found = rows(&asking, &[Placeholder::Int(100)]).await.unwrap();
+    assert_eq!(found.lines().count(), 100);
+    let failure = rows(&asking, &[Placeholder::Int(1_000_000)])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        failure,
+        "SQL Query Enrichment: the result has more than 100 rows: let the statement select less"
+    );
+    let failure = few.ask(repeat, &[]).await.unwrap_err();
+    assert_eq!(
+        failure,
+        "SQL Query Enrichment: the result has more than 100000 bytes: let the statement select less"
+    );
+}
+
+/// What is said of somebody who never answers.
+async fn failure_of_silence(query: &Query) -> String {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let asked = Query {
+        port: silent.local_addr().unwrap().port(),
+        limits: Limits {
+            connect: Duration::from_millis(200),
+            ..query.limits
+        },
+        ..query.clone()
+    };
+    asked.ask("SELECT 1", &[]).await.unwrap_err()
+}
+
 fn text(text: &str) -> Placeholder {
     Placeholder::Text(text.to_owned())
 }

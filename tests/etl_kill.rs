@@ -12,13 +12,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fixtures::random::Random;
 use fixtures::{Corpus, Format, Mix};
-use support::parts;
+use support::{files_below, parts};
 
 fn command(raw: &Path, folder: &Path) -> Command {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
@@ -49,25 +49,19 @@ fn command(raw: &Path, folder: &Path) -> Command {
 
 /// All lines by folder; there is nothing but part files and markers.
 fn lines(folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let mut folders: Vec<PathBuf> = vec![folder.to_path_buf()];
     let mut markers = 0;
-    while let Some(current) = folders.pop() {
-        for entry in fs::read_dir(current).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if name == "_SUCCESS" {
-                markers += 1;
-            } else {
-                let known = ["part-", "_SUCCESS.manifest.json", "resolver.json"];
-                assert!(
-                    known.iter().any(|known| name.starts_with(known)),
-                    "left over: {}",
-                    path.display()
-                );
-            }
+    for path in files_below(folder) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name == "_SUCCESS" {
+            markers += 1;
+            continue;
         }
+        let known = ["part-", "_SUCCESS.manifest.json", "resolver.json"];
+        assert!(
+            known.iter().any(|known| name.starts_with(known)),
+            "left over: {}",
+            path.display()
+        );
     }
     assert_eq!(markers, 5);
     let mut lines = parts::lines_by_folder(folder);

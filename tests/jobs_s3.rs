@@ -5,42 +5,31 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "the lints spare test functions, and not what they call"
 )]
 
 #[path = "support/moto.rs"]
 mod moto;
+mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use engine::enrichment::Environment;
 use engine::enrichment::config::EnrichmentConfigs;
 use engine::job::parts::{Opened, PartOptions, PartedJob, TaskRunner};
 use engine::job::{EnrichJob, JobOptions};
-use engine::store::{Credentials, Location, StaticCredentials, Store, StoreSettings};
+use engine::store::{Location, Store};
 use fixtures::{Corpus, Format, Mix};
-use moto::Moto;
+use moto::{Moto, store_settings};
+use support::{parts, project};
 
 const BUCKET: &str = "jobs";
 
-fn store(moto: &Moto) -> Store {
-    Store::new(StoreSettings {
-        endpoint: Some(moto.endpoint()),
-        region: Some("us-east-1".into()),
-        path_style: true,
-        allow_http: true,
-        credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
-        ..StoreSettings::default()
-    })
-}
-
 fn engine(moto: &Moto, arguments: &[&str]) {
-    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(env!("CARGO_BIN_EXE_camonica-engine"))
-        .current_dir(&project)
+        .current_dir(project())
         .args(arguments)
         .args([
             "--iglu-config",
@@ -75,57 +64,11 @@ fn engine(moto: &Moto, arguments: &[&str]) {
     );
 }
 
-fn gunzip(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(bytes), &mut text)
-        .expect("gzip of UTF-8");
-    text
-}
-
-/// Lines of part files by folder, each sorted; `files` are relative paths and their bytes.
-fn lines(files: impl Iterator<Item = (String, Vec<u8>)>) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (path, bytes) in files {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        if name.starts_with("part-") {
-            let text = if name.ends_with(".gz") {
-                gunzip(&bytes)
-            } else {
-                String::from_utf8(bytes).expect("UTF-8")
-            };
-            found
-                .entry(folder.to_owned())
-                .or_default()
-                .extend(text.lines().map(str::to_owned));
-        }
-    }
-    for lines in found.values_mut() {
-        lines.sort();
-    }
-    found
-}
-
-fn local_files(root: &Path, folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            local_files(root, &path, found);
-        } else {
-            let relative = path
-                .strip_prefix(root)
-                .expect("below")
-                .to_string_lossy()
-                .into_owned();
-            found.push((relative, fs::read(&path).expect("a file")));
-        }
-    }
-}
-
 #[test]
 fn jobs_on_s3_equal_jobs_on_disk_and_encrypt_every_object() {
     let Some(moto) = Moto::get() else { return };
     moto.create_bucket(BUCKET);
-    let store = store(moto);
+    let store = Store::new(store_settings(moto.endpoint()));
     let folder = tempfile::tempdir().unwrap();
     let raw = folder.path().join("raw");
     let made = Corpus {
@@ -186,8 +129,6 @@ fn jobs_on_s3_equal_jobs_on_disk_and_encrypt_every_object() {
             ],
         );
     }
-    let mut on_disk = Vec::new();
-    local_files(&local, &local, &mut on_disk);
     let root = Location::parse(&format!("s3://{BUCKET}/out")).unwrap();
     let objects = store.list(&root, true).unwrap();
     let on_s3 = objects.iter().map(|entry| {
@@ -196,19 +137,18 @@ fn jobs_on_s3_equal_jobs_on_disk_and_encrypt_every_object() {
             store.read_to_vec(&entry.location).unwrap(),
         )
     });
-    let (on_s3, on_disk) = (lines(on_s3), lines(on_disk.into_iter()));
+    let (on_s3, on_disk) = (parts::lines_of_all(on_s3), parts::lines_by_folder(&local));
     assert!(on_s3.len() > 8, "{:?}", on_s3.keys());
     assert_eq!(on_s3["enriched/run=x"].len() as u64, made.events);
     assert_eq!(on_s3, on_disk);
     assert_eq!(moto.open_uploads(BUCKET), Vec::<String>::new());
     for entry in &objects {
         assert!(!entry.relative.contains("_temporary"), "{}", entry.relative);
-        let answer = moto.request("HEAD", &format!("/{BUCKET}/out/{}", entry.relative), &[]);
+        let head = moto.head(BUCKET, &format!("out/{}", entry.relative));
         assert!(
-            answer.head.contains("x-amz-server-side-encryption: aes256"),
-            "{}: {}",
-            entry.relative,
-            answer.head
+            head.contains("x-amz-server-side-encryption: aes256"),
+            "{}: {head}",
+            entry.relative
         );
     }
     for marker in [
@@ -229,7 +169,7 @@ fn a_job_in_parts_completes_one_upload_for_each_group() {
     let Some(moto) = Moto::get() else { return };
     let bucket = "parts";
     moto.create_bucket(bucket);
-    let store = store(moto);
+    let store = Store::new(store_settings(moto.endpoint()));
     let folder = tempfile::tempdir().unwrap();
     let raw = folder.path().join("raw");
     let made = Corpus {
@@ -305,7 +245,7 @@ fn a_job_in_parts_completes_one_upload_for_each_group() {
 
 /// The resolver of the quick start, whatever the working directory.
 fn resolver_text() -> String {
-    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let project = project();
     let text = fs::read_to_string(project.join("fixtures/quickstart/resolver.json")).unwrap();
     // its registry is named relative to the project
     let registry = project.join("fixtures/registry");

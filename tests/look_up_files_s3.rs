@@ -16,21 +16,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::enrichment::databases::Databases;
-use engine::store::{Credentials, Location, StaticCredentials, Store, StoreSettings};
-use moto::Moto;
+use engine::store::{Location, Store, StoreSettings};
+use moto::{Moto, store_settings};
 
 const BUCKET: &str = "look-up-files";
 
 fn settings(endpoint: String) -> StoreSettings {
     StoreSettings {
-        endpoint: Some(endpoint),
-        region: Some("us-east-1".into()),
-        path_style: true,
-        allow_http: true,
-        credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
         retries: 0,
         retry_timeout: Duration::from_secs(1),
-        ..StoreSettings::default()
+        ..store_settings(endpoint)
     }
 }
 

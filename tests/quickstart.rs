@@ -3,43 +3,24 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
     reason = "the lints spare test functions, and not what they call"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "support/camonica.rs"]
+mod camonica;
+mod support;
 
-/// Parts of all files below `folder` whose names begin with `part-`, as lines.
-fn lines(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder of an output") {
-        let path = entry.expect("an entry").path();
-        let name = path
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        if path.is_dir() {
-            found.extend(lines(&path));
-        } else if name.starts_with("part-") {
-            found.extend(
-                fs::read_to_string(&path)
-                    .expect("text")
-                    .lines()
-                    .map(str::to_owned),
-            );
-        }
-    }
-    found
-}
+use std::fs;
+
+use camonica::{answer, camonica};
+use support::parts::lines;
+use support::project;
 
 #[test]
 fn the_quick_start_works_as_the_readme_says() {
-    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap();
+    let project = project().canonicalize().unwrap();
     let place = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(project.join("fixtures"), place.path().join("fixtures")).unwrap();
     let base = place.path().join("target/quickstart");
@@ -52,21 +33,14 @@ fn the_quick_start_works_as_the_readme_says() {
         )
         .unwrap();
     }
-    let camonica = |command: &str| {
-        Command::new(env!("CARGO_BIN_EXE_camonica"))
-            .current_dir(place.path())
-            .args([command, "--config", "fixtures/quickstart/config.yml"])
-            .args(["--resolver", "fixtures/quickstart/resolver.json"])
-            .output()
-            .expect("the binary starts")
+    let quick_start = |command: &str| {
+        let config = "fixtures/quickstart/config.yml";
+        let resolver = "fixtures/quickstart/resolver.json";
+        let mut process = camonica(&[command, "--config", config, "--resolver", resolver]);
+        answer(process.current_dir(place.path()))
     };
-    let output = camonica("run");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let (code, text, err) = quick_start("run");
+    assert_eq!(code, 0, "{text}{err}");
     assert!(text.contains("Completed successfully"), "{text}");
     for place in [
         "raw/archive",
@@ -99,6 +73,6 @@ fn the_quick_start_works_as_the_readme_says() {
         "all logs were staged"
     );
     // nothing is left to do
-    assert_eq!(camonica("run").status.code(), Some(3));
-    assert_eq!(camonica("resume").status.code(), Some(3));
+    assert_eq!(quick_start("run").0, 3);
+    assert_eq!(quick_start("resume").0, 3);
 }

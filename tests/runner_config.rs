@@ -9,46 +9,33 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
-mod support;
-
+#[path = "support/camonica.rs"]
+mod camonica;
 #[path = "runner_config/documents.rs"]
 mod documents;
 #[path = "runner_config/mistakes.rs"]
 mod mistakes;
+mod support;
 
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use camonica::{Answer, RunFolder, answer_to, camonica};
+use fixtures::configuration::{Aws, JOBS};
 
 /// A whole configuration of made-up names.
-const CONFIG: &str = "aws:
-  access_key_id: <%= ENV['CAMONICA_TEST_KEY'] %>
-  secret_access_key: <%= ENV['CAMONICA_TEST_SECRET'] %>
-  s3:
-    region: eu-west-1
-    buckets:
-      assets: s3://snowplow-hosted-assets
-      jsonpath_assets:
-      log: s3://acme-log
-      encrypted: true
-      raw:
-        in:
-          - s3://acme-collector-a
-          - s3://acme-collector-b
-        processing: s3://acme-work/processing
-        archive: s3://acme-archive/raw
-      enriched:
-        good: s3://acme-out/enriched/good
-        bad: s3://acme-out/enriched/bad
-        errors:
-        archive: s3://acme-archive/enriched
-      shredded:
-        good: s3://acme-out/shredded/good
-        bad: s3://acme-out/shredded/bad
-        errors:
-        archive: s3://acme-archive/shredded
-  emr:
+static CONFIG: LazyLock<String> = LazyLock::new(|| {
+    let aws = Aws {
+        keys: [
+            "<%= ENV['CAMONICA_TEST_KEY'] %>",
+            "<%= ENV['CAMONICA_TEST_SECRET'] %>",
+        ],
+        inputs: "\n          - s3://acme-collector-a\n          - s3://acme-collector-b".into(),
+        ..Aws::acme()
+    };
+    format!(
+        "{aws}  emr:
     ami_version: 5.9.0
     region: eu-west-1
     jobflow_role: EMR_EC2_DefaultRole
@@ -58,32 +45,23 @@ const CONFIG: &str = "aws:
     ec2_key_name: acme
     security_configuration: acme-encrypted
     bootstrap: []
-    software: {hbase: , lingual: }
+    software: {{hbase: , lingual: }}
     jobflow:
       job_name: Acme ETL
       master_instance_type: m4.large
       core_instance_count: 2
       core_instance_type: r4.xlarge
-      core_instance_ebs: {volume_size: 100, volume_type: gp2, volume_iops: 400, ebs_optimized: yes}
+      core_instance_ebs: {{volume_size: 100, volume_type: gp2, volume_iops: 400, ebs_optimized: yes}}
       task_instance_count: 0
       task_instance_type: m4.large
       task_instance_bid: 0.015
     bootstrap_failure_tries: 3
     configuration:
-      yarn-site: {yarn.resourcemanager.am.max-attempts: \"1\"}
+      yarn-site: {{yarn.resourcemanager.am.max-attempts: \"1\"}}
     additional_info:
 collectors:
   format: thrift
-enrich:
-  versions: {spark_enrich: 1.14.0}
-  continue_on_unexpected_error: false
-  output_compression: GZIP
-storage:
-  versions: {rdb_loader: 0.14.0, rdb_shredder: 0.13.1, hadoop_elasticsearch: 0.1.0}
-monitoring:
-  tags: {pipeline: main}
-  logging: {level: INFO}
-  snowplow: {method: post, protocol: https, port: 443, app_id: batch, collector: c.acme.com}
+{JOBS}  snowplow: {{method: post, protocol: https, port: 443, app_id: batch, collector: c.acme.com}}
 camonica:
   target: local
   workers: 2
@@ -98,11 +76,19 @@ camonica:
   aws_timeout: 15m
   hosts: []
   metrics_file: /tmp/camonica.prom
-";
+"
+    )
+});
 
 /// A folder for the documents of a test.
 struct Place {
     folder: tempfile::TempDir,
+}
+
+impl RunFolder for Place {
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 impl Place {
@@ -110,52 +96,25 @@ impl Place {
         let place = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        place.write("config.yml", CONFIG);
-        place.write("resolver.json", &support::fixtures_resolver());
+        place.write_documents(&CONFIG);
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    fn run(&self, arguments: &[&str]) -> Answer {
         self.run_with(arguments, "")
     }
 
-    /// Runs the program in the folder: exit code, standard output, standard error.
-    fn run_with(&self, arguments: &[&str], input: &str) -> (i32, String, String) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_camonica"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("RUST_LOG")
+    /// Runs the program in the folder, with a standard input.
+    fn run_with(&self, arguments: &[&str], input: &str) -> Answer {
+        let mut process = camonica(arguments);
+        process
+            .current_dir(self.folder())
             .env_remove("CAMONICA_TEST_KEY")
-            .env_remove("CAMONICA_TEST_SECRET")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // a program that has no use for its input may have ended already
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(!err.contains("panicked"), "{err}");
-        (output.status.code().expect("an exit code"), out, err)
+            .env_remove("CAMONICA_TEST_SECRET");
+        answer_to(&mut process, input)
     }
 
-    fn lint(&self, config: &str) -> (i32, String, String) {
+    fn lint(&self, config: &str) -> Answer {
         self.run_with(&["lint", "config", "-c", "-"], config)
     }
 }
@@ -275,13 +234,13 @@ fn checks_of_the_command_line_have_the_texts_of_the_reference() {
     let place = Place::new();
     place.write(
         "local.yml",
-        &CONFIG
+        CONFIG
             .replace("s3://", "data/")
             .replace("  kms_key: alias/acme\n", ""),
     );
     place.write(
         "stream.yml",
-        &CONFIG
+        CONFIG
             .replace("s3://", "data/")
             .replace("  kms_key: alias/acme\n", "")
             .replace(
@@ -356,7 +315,7 @@ fn checks_of_the_command_line_have_the_texts_of_the_reference() {
     // targets other than this machine
     place.write(
         "emr.yml",
-        &CONFIG
+        CONFIG
             .replace("target: local", "target: emr")
             .replace("s3://", "data/")
             .replace("  kms_key: alias/acme\n", "")

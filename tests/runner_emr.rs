@@ -9,8 +9,8 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
-mod support;
-
+#[path = "support/camonica.rs"]
+mod camonica;
 #[path = "runner_emr/cluster.rs"]
 mod cluster;
 #[path = "support/emr_endpoint.rs"]
@@ -21,20 +21,19 @@ mod generate;
 mod scripts;
 #[path = "runner_emr/stories.rs"]
 mod stories;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
 
+use camonica::{Answer, RUN, RunFolder, answer};
 use clap::{Parser, Subcommand};
 use emr_endpoint::{EmrEndpoint, Fate};
 use engine::cli::enrich::EnrichArguments;
 use engine::cli::shred::ShredArguments;
+use fixtures::configuration::{Aws, JOBS};
 use fixtures::{Corpus, Format, Mix};
-
-/// The run id of runs that are compared.
-pub(crate) const RUN: &str = "2018-07-24-10-00-00";
 
 /// The engine's command line, for steps that are run here.
 #[derive(Parser)]
@@ -98,6 +97,24 @@ pub(crate) struct Pipeline {
     pub(crate) emr: EmrEndpoint,
 }
 
+/// What must never be printed.
+const SECRET: &str = "topsecretkey";
+
+impl RunFolder for Pipeline {
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn answer(&self, command: &str, more: &[&str]) -> Answer {
+        let (code, out, err) = answer(&mut self.command(command, more));
+        assert!(
+            !out.contains(SECRET) && !err.contains(SECRET),
+            "a secret was printed"
+        );
+        (code, out, err)
+    }
+}
+
 /// The smallest program that a node could run: the head of an ELF file.
 pub(crate) fn program() -> Vec<u8> {
     let mut elf = vec![0; 64];
@@ -118,32 +135,13 @@ impl Pipeline {
         let emr = EmrEndpoint::start(fates, work);
         let base = folder.path().to_str().unwrap();
         let url = emr.url();
+        let aws = Aws {
+            keys: ["AKIATEST", SECRET],
+            ..Aws::below(base)
+        };
+        let jobs = JOBS.replace("level: INFO", "level: DEBUG");
         let config = format!(
-            "aws:
-  access_key_id: AKIATEST
-  secret_access_key: topsecretkey
-  s3:
-    region: eu-west-1
-    buckets:
-      assets: s3://snowplow-hosted-assets
-      jsonpath_assets:
-      log: {base}/log
-      encrypted: false
-      raw:
-        in: [{base}/in]
-        processing: {base}/processing
-        archive: {base}/archive/raw
-      enriched:
-        good: {base}/enriched/good
-        bad: {base}/enriched/bad
-        errors:
-        archive: {base}/archive/enriched
-      shredded:
-        good: {base}/shredded/good
-        bad: {base}/shredded/bad
-        errors:
-        archive: {base}/archive/shredded
-  emr:
+            "{aws}  emr:
     ami_version: 5.9.0
     region: us-east-1
     jobflow_role: EMR_EC2_DefaultRole
@@ -170,16 +168,7 @@ impl Pipeline {
     additional_info: '{{\"a\": 1}}'
 collectors:
   format: cloudfront
-enrich:
-  versions: {{spark_enrich: 1.14.0}}
-  continue_on_unexpected_error: false
-  output_compression: GZIP
-storage:
-  versions: {{rdb_loader: 0.14.0, rdb_shredder: 0.13.1, hadoop_elasticsearch: 0.1.0}}
-monitoring:
-  tags: {{pipeline: main}}
-  logging: {{level: DEBUG}}
-camonica:
+{jobs}camonica:
   workers: 1
   engine_binary: {base}/camonica-engine
   emr_endpoint: {url}
@@ -188,15 +177,9 @@ camonica:
   aws_timeout: 20s
 "
         );
-        fs::write(folder.path().join("camonica-engine"), program()).unwrap();
-        fs::write(folder.path().join("config.yml"), change(config)).unwrap();
-        fs::write(
-            folder.path().join("resolver.json"),
-            support::fixtures_resolver(),
-        )
-        .unwrap();
-        fs::create_dir(folder.path().join("in")).unwrap();
         let pipeline = Self { folder, emr };
+        pipeline.write("camonica-engine", program());
+        pipeline.write_documents(&change(config));
         let corpus = Corpus {
             seed: 5,
             format: Format::Cloudfront,
@@ -212,60 +195,8 @@ camonica:
         pipeline
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    pub(crate) fn command(&self, command: &[&str], more: &[&str]) -> Command {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_camonica"));
-        process
-            .args(command)
-            .args(["--config", &self.text("config.yml")])
-            .args(["--resolver", &self.text("resolver.json")])
-            .args(more)
-            .current_dir(self.folder.path())
-            .env_remove("RUST_LOG")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null());
-        process
-    }
-
-    /// Runs the program to its end: exit code, standard output, standard error.
-    pub(crate) fn answer(&self, command: &str, more: &[&str]) -> (i32, String, String) {
-        answer_of(self.command(&[command], more).output().unwrap())
-    }
-
-    pub(crate) fn run(&self) -> (i32, String, String) {
+    pub(crate) fn run(&self) -> Answer {
         self.answer("run", &["--run-id", RUN])
-    }
-
-    pub(crate) fn start(&self) -> Child {
-        self.command(&["run"], &["--run-id", RUN])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-
-    pub(crate) fn files(&self, name: &str) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let root = self.path(name);
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    found.insert(path.strip_prefix(&root).unwrap().display().to_string());
-                }
-            }
-        }
-        found
     }
 
     /// That the run went to its end: nothing is left where runs begin, everything is in the archives.
@@ -294,15 +225,4 @@ camonica:
             "documents were left: {log:?}"
         );
     }
-}
-
-pub(crate) fn answer_of(output: Output) -> (i32, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (out, err) = (text(output.stdout), text(output.stderr));
-    assert!(!err.contains("panicked"), "{err}");
-    assert!(
-        !out.contains("topsecretkey") && !err.contains("topsecretkey"),
-        "a secret was printed"
-    );
-    (output.status.code().expect("an exit code"), out, err)
 }

@@ -9,24 +9,25 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
-mod support;
-
+#[path = "support/camonica.rs"]
+mod camonica;
 #[path = "support/sshd.rs"]
 mod sshd;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use camonica::{RUN, RunFolder};
+use fixtures::configuration::{Aws, without_cluster};
 use fixtures::{Corpus, Format, Mix};
 use sshd::{Keys, Sshd};
-use support::parts;
-
-const RUN: &str = "2018-07-24-10-00-00";
+use support::{parts, wait_for};
 
 /// The program that machines get; built with the workspace's members, beside the runner.
 fn engine() -> Option<PathBuf> {
@@ -50,50 +51,22 @@ struct Pipeline {
     folder: tempfile::TempDir,
 }
 
+impl RunFolder for Pipeline {
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 impl Pipeline {
     fn new(camonica: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let base = folder.path().to_str().unwrap();
-        let config = format!(
-            "aws:
-  access_key_id: AKIATEST
-  secret_access_key: s3cret-of-the-test
-  s3:
-    region: eu-west-1
-    buckets:
-      log: {base}/log
-      encrypted: false
-      raw:
-        in:
-          - {base}/in
-        processing: {base}/processing
-        archive: {base}/archive/raw
-      enriched:
-        good: {base}/enriched/good
-        bad: {base}/enriched/bad
-        archive: {base}/archive/enriched
-      shredded:
-        good: {base}/shredded/good
-        bad: {base}/shredded/bad
-        archive: {base}/archive/shredded
-collectors:
-  format: cloudfront
-enrich:
-  continue_on_unexpected_error: false
-  output_compression: NONE
-camonica:
-  workers: 1
-{camonica}"
-        );
-        fs::write(folder.path().join("config.yml"), config).unwrap();
-        let resolver = support::fixtures_resolver();
-        fs::write(folder.path().join("resolver.json"), resolver).unwrap();
-        fs::create_dir(folder.path().join("in")).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        let aws = Aws {
+            keys: ["AKIATEST", "s3cret-of-the-test"],
+            ..Aws::below(folder.path().to_str().unwrap())
+        };
+        let pipeline = Self { folder };
+        pipeline.write_documents(&without_cluster(&aws, "cloudfront", camonica));
+        pipeline
     }
 
     fn collect(&self) {
@@ -111,63 +84,16 @@ camonica:
         corpus.write(&self.path("in")).unwrap();
     }
 
-    fn command(&self, command: &str, more: &[&str]) -> Command {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_camonica"));
-        process
-            .arg(command)
-            .arg("--config")
-            .arg(self.path("config.yml"))
-            .arg("--resolver")
-            .arg(self.path("resolver.json"))
-            .args(more)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null());
-        process
-    }
-
-    fn answer(&self, command: &str, more: &[&str]) -> (i32, String, String) {
-        let output = self.command(command, more).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(!err.contains("panicked"), "{err}");
-        (output.status.code().unwrap(), out, err)
-    }
-
     /// All lines that a finished run has left, by folder; without the times of runs.
     fn state(&self) -> (BTreeMap<String, Vec<String>>, BTreeSet<String>) {
-        let mut lines = BTreeMap::new();
-        for root in [
-            "archive/enriched",
-            "enriched/bad",
-            "archive/shredded",
-            "shredded/bad",
-        ] {
-            for (folder, found) in parts::lines_by_folder(&self.path(root)) {
-                let mut found: Vec<String> = found.iter().map(|line| timeless(line)).collect();
-                found.sort();
-                lines.insert(format!("{root}/{folder}"), found);
-            }
-        }
         let raw = fs::read_dir(self.path("archive/raw").join(format!("run={RUN}")));
         let raw = raw.into_iter().flatten().flatten();
         (
-            lines,
+            parts::timeless_lines(self.folder()),
             raw.map(|entry| entry.file_name().into_string().unwrap())
                 .collect(),
         )
     }
-}
-
-/// A line without the time of its run.
-fn timeless(line: &str) -> String {
-    if let Some((row, _)) = line.rsplit_once(",\"failure_tstamp\":") {
-        return row.replace(char::is_control, "");
-    }
-    let mut columns: Vec<&str> = line.split('\t').collect();
-    if let Some(time) = columns.get_mut(2) {
-        *time = "";
-    }
-    columns.join("\t")
 }
 
 /// The block of a target with two machines.
@@ -207,14 +133,6 @@ fn arguments() -> Vec<String> {
         .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
         .map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))
         .collect()
-}
-
-fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

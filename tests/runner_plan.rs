@@ -9,28 +9,33 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
-mod support;
-
+#[path = "support/camonica.rs"]
+mod camonica;
 #[path = "runner_plan/checks.rs"]
 mod checks;
 #[path = "runner_plan/stream.rs"]
 mod stream;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use camonica::{RUN, RunFolder};
 use fixtures::{Corpus, Format, Made, Mix};
-
-const RUN: &str = "2018-07-24-10-00-00";
+use support::{gzip, parts};
 
 /// The folders of one pipeline, with its configuration.
 struct Pipeline {
     folder: tempfile::TempDir,
+}
+
+impl RunFolder for Pipeline {
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 impl Pipeline {
@@ -67,83 +72,18 @@ camonica: {workers: 1}
         let config = config
             .replace("STREAM", stream)
             .replace("BASE", folder.path().to_str().unwrap());
-        fs::write(folder.path().join("config.yml"), config).unwrap();
-        fs::write(
-            folder.path().join("resolver.json"),
-            support::fixtures_resolver(),
-        )
-        .unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, content: &[u8]) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn files(&self, name: &str) -> BTreeSet<String> {
-        let root = self.path(name);
-        let mut found = BTreeSet::new();
-        let mut folders = vec![root.clone()];
-        while let Some(current) = folders.pop() {
-            for entry in fs::read_dir(&current).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let relative = path.strip_prefix(&root).unwrap();
-                    found.insert(relative.to_string_lossy().into_owned());
-                }
-            }
-        }
-        found
+        let pipeline = Self { folder };
+        pipeline.write_documents(&config);
+        pipeline
     }
 
     fn collect(&self, bytes: u64) -> Made {
-        fs::create_dir_all(self.path("in")).unwrap();
         corpus(bytes).write(&self.path("in")).unwrap()
-    }
-
-    /// Runs a command: exit code and standard output; mistakes have their own text on standard error.
-    fn answer(&self, command: &str, more: &[&str]) -> (i32, String, String) {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_camonica"));
-        process.arg(command).args(["-c", &self.text("config.yml")]);
-        if command != "status" {
-            process.args(["-r", &self.text("resolver.json")]);
-        }
-        let output = process
-            .args(more)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(!err.contains("panicked"), "{err}");
-        (output.status.code().expect("an exit code"), out, err)
-    }
-
-    fn good(&self, command: &str, more: &[&str]) -> String {
-        let (code, out, err) = self.answer(command, more);
-        assert_eq!(code, 0, "{command} {more:?}: {out}\n{err}");
-        out
     }
 
     /// Lines of the part files below a folder.
     fn lines(&self, name: &str) -> usize {
-        support::parts::lines_by_folder(&self.path(name))
-            .values()
-            .map(Vec::len)
-            .sum()
+        parts::lines(&self.path(name)).len()
     }
 }
 
@@ -156,12 +96,6 @@ fn corpus(bytes: u64) -> Corpus {
         gzip: true,
         mix: Mix::default(),
     }
-}
-
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(content).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Enriched events of a corpus, as the S3 Loader of Stream Enrich would write them: plain lines.
@@ -217,7 +151,6 @@ fn a_backlog_is_eaten_in_several_runs() {
     assert_eq!(pipeline.answer("run", &["--max-files", "1"]).0, 3);
     assert_eq!(pipeline.lines("archive/enriched") as u64, made.events);
     // one object at least, however large
-    fs::create_dir_all(pipeline.path("in")).unwrap();
     corpus(10_000).write(&pipeline.path("in")).unwrap();
     pipeline.good("run", &["--max-bytes", "1"]);
     assert_eq!(pipeline.files("in").len(), 3);
@@ -374,7 +307,7 @@ fn what_dead_runs_have_left_is_removed_on_request() {
     );
     // in Stream Enrich mode the folders of enriched events are the events
     let pipeline = Pipeline::stream();
-    pipeline.write("enriched/good/run=2018-01/a.gz", &gzip(b"x\n"));
+    pipeline.write("enriched/good/run=2018-01/a.gz", gzip(b"x\n"));
     pipeline.good("run", &["--resume-from", "shred", "--clean"]);
     assert!(pipeline.path("archive/enriched/run=2018-01/a.gz").exists());
 }
@@ -448,20 +381,7 @@ fn locks_by_outcome() {
     );
     // at work: status says so
     pipeline.collect(8_000_000);
-    let mut running = Command::new(env!("CARGO_BIN_EXE_camonica"))
-        .args([
-            "run",
-            "-c",
-            &pipeline.text("config.yml"),
-            "-r",
-            &pipeline.text("resolver.json"),
-            "--run-id",
-            RUN,
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut running = pipeline.start("run");
     let mut seen = false;
     while running.try_wait().unwrap().is_none() && !seen {
         let status = pipeline.good("status", &[]);

@@ -13,6 +13,8 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
+#[path = "support/camonica.rs"]
+mod camonica;
 #[path = "support/elastic.rs"]
 mod elastic;
 #[path = "runner_run_s3/encryption.rs"]

@@ -83,9 +83,7 @@ impl World {
 
     /// Writes an object behind the proxy's back.
     fn write(&self, key: &str, content: &[u8]) {
-        let path = format!("/{}/{}", self.bucket, encoded(key));
-        let answer = self.moto.request("PUT", &path, content);
-        assert_eq!(answer.status, 200, "{key}");
+        self.moto.put(&self.bucket, key, content);
     }
 
     fn write_many(&self, keys: &[String]) {
@@ -101,33 +99,12 @@ impl World {
     }
 
     fn read(&self, key: &str) -> Option<Vec<u8>> {
-        let path = format!("/{}/{}", self.bucket, encoded(key));
-        let answer = self.moto.request("GET", &path, b"");
-        (answer.status == 200).then_some(answer.body)
+        self.moto.read(&self.bucket, key)
     }
 
     /// Keys of the bucket, without the proxy and without the code under test.
     fn keys(&self, prefix: &str) -> Vec<String> {
-        let (mut keys, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!(
-                "/{}?list-type=2&prefix={}&start-after={}&max-keys=1000",
-                self.bucket,
-                encoded(prefix),
-                encoded(&after)
-            );
-            let text = String::from_utf8(self.moto.request("GET", &path, b"").body).unwrap();
-            let page: Vec<String> = text
-                .split("<Key>")
-                .skip(1)
-                .map(|rest| rest.split("</Key>").next().unwrap().replace("&amp;", "&"))
-                .collect();
-            let Some(last) = page.last() else {
-                return keys;
-            };
-            after.clone_from(last);
-            keys.extend(page);
-        }
+        self.moto.keys(&self.bucket, prefix)
     }
 
     /// Content of each object below a prefix, by relative key.
@@ -144,17 +121,4 @@ impl World {
     fn open_uploads(&self) -> usize {
         self.moto.open_uploads(&self.bucket).len()
     }
-}
-
-/// A key in a URL.
-fn encoded(key: &str) -> String {
-    key.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }

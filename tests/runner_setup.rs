@@ -9,8 +9,8 @@
     reason = "the lints spare test functions, and not what they call"
 )]
 
-mod support;
-
+#[path = "support/camonica.rs"]
+mod camonica;
 #[path = "runner_setup/certs.rs"]
 mod certs;
 #[path = "runner_setup/iam.rs"]
@@ -21,82 +21,28 @@ mod moto;
 mod reencrypt;
 #[path = "runner_setup/security.rs"]
 mod security;
+mod support;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use engine::store::{Encryption, StaticCredentials};
+use fixtures::configuration::{self, without_cluster};
+use moto::Moto;
 use runner::aws::{Aws, AwsSettings, Tuning};
 
-/// The program, without what the environment might say about AWS.
-fn camonica(arguments: &[&str]) -> Command {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_camonica"));
-    process.args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars() {
-        if name.starts_with("AWS_") || name == "RUST_LOG" {
-            process.env_remove(name);
-        }
-    }
-    process.env("AWS_EC2_METADATA_DISABLED", "true");
-    process
-}
-
-/// Exit code, standard output, standard error.
-fn answer(process: &mut Command) -> (i32, String, String) {
-    let output = process.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (out, err) = (text(output.stdout), text(output.stderr));
-    assert!(!err.contains("panicked"), "{err}");
-    (output.status.code().expect("an exit code"), out, err)
-}
-
-/// A configuration whose folders lie below `root` (`s3://bucket/folder` or a path).
-fn configuration(
-    root: &str,
-    log: &str,
-    keys: [&str; 2],
-    encrypted: bool,
-    camonica: &str,
-) -> String {
-    let [id, secret] = keys;
-    format!(
-        "aws:
-  access_key_id: {id}
-  secret_access_key: {secret}
-  s3:
-    region: us-east-1
-    buckets:
-      assets: s3://snowplow-hosted-assets
-      jsonpath_assets:
-      log: {log}
-      encrypted: {encrypted}
-      raw:
-        in:
-          - {root}/in
-        processing: {root}/processing
-        archive: {root}/archive/raw
-      enriched:
-        good: {root}/enriched/good
-        bad: {root}/enriched/bad
-        errors:
-        archive: {root}/archive/enriched
-      shredded:
-        good: {root}/shredded/good
-        bad: {root}/shredded/bad
-        errors:
-        archive: {root}/archive/shredded
-collectors:
-  format: cloudfront
-enrich:
-  continue_on_unexpected_error: false
-  output_compression: NONE
-camonica:
-  target: local
-  workers: 1
-  aws_timeout: 20s
-{camonica}"
-    )
+/// Writes a configuration with buckets on moto into a folder: its path.
+fn write_configuration(folder: &Path, moto: &Moto, aws: configuration::Aws<'_>) -> String {
+    let aws = configuration::Aws {
+        region: "us-east-1",
+        ..aws
+    };
+    let camonica = format!(
+        "  target: local\n  aws_timeout: 20s\n  s3_endpoint: {}\n",
+        moto.endpoint()
+    );
+    let text = without_cluster(&aws, "cloudfront", &camonica);
+    write(&folder.join("config.yml"), &text)
 }
 
 fn write(path: &Path, text: &str) -> String {

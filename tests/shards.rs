@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use fixtures::random::Random;
 use fixtures::{Corpus, Format, Mix};
-use support::parts;
+use support::{files_below, parts};
 
 /// Where a job reads and writes: folders below a local one, or below a place in S3.
 struct Site {
@@ -50,20 +50,12 @@ impl Site {
         )
         .unwrap();
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-        let mut resolver: serde_json::Value =
-            serde_json::from_str(&support::fixtures_resolver()).unwrap();
         let registry = folder.join("registry");
         let schemas = "schemas/com.snowplowanalytics.snowplow/event_fingerprint_config/jsonschema";
         fs::create_dir_all(registry.join(schemas)).unwrap();
         fs::write(registry.join(schemas).join("1-0-1"), FINGERPRINT_SCHEMA).unwrap();
-        resolver["data"]["repositories"]
-            .as_array_mut()
-            .unwrap()
-            .push(serde_json::json!({
-                "name": "Site", "priority": 1, "vendorPrefixes": [],
-                "connection": {"embedded": {"path": registry}},
-            }));
-        fs::write(folder.join("resolver.json"), resolver.to_string()).unwrap();
+        let resolver = support::resolver_with(&registry);
+        fs::write(folder.join("resolver.json"), resolver).unwrap();
         fs::write(folder.join("enrichments.json"), ENRICHMENTS).unwrap();
         Self {
             folder: folder.to_owned(),
@@ -178,7 +170,7 @@ const ENRICHMENTS: &str = r#"{"schema":"iglu:com.snowplowanalytics.snowplow/enri
 fn lines(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
     for root in ROOTS {
-        for path in files(&folder.join(root)) {
+        for path in files_below(&folder.join(root)) {
             let name = path.file_name().unwrap().to_str().unwrap();
             assert!(
                 name.starts_with("part-") || name.starts_with("_SUCCESS"),
@@ -194,22 +186,6 @@ fn lines(folder: &Path) -> BTreeMap<String, Vec<String>> {
     }
     assert!(folder.join("good/_SUCCESS.manifest.json").exists());
     all
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path);
-            }
-        }
-    }
-    found
 }
 
 /// Raw logs: seven files, some of them copies of others.
@@ -306,8 +282,8 @@ fn shards_on_folders_equal_one_process() {
             );
         }
         let output = [
-            files(&site.folder.join("good")),
-            files(&site.folder.join("bad")),
+            files_below(&site.folder.join("good")),
+            files_below(&site.folder.join("bad")),
         ]
         .concat();
         assert!(
@@ -317,7 +293,7 @@ fn shards_on_folders_equal_one_process() {
         );
 
         // nothing in the clear, not even what a column or a row begins with
-        let exchange = files(&site.folder.join("exchange"));
+        let exchange = files_below(&site.folder.join("exchange"));
         assert!(exchange.len() >= if job == "shred" { 20 } else { 4 });
         for path in exchange {
             let bytes = fs::read(&path).unwrap();
@@ -333,7 +309,7 @@ fn shards_on_folders_equal_one_process() {
         let report = succeed(site.commit(job, input, "3"));
         assert!(report.contains("outputs\n"), "{report}");
         assert_eq!(lines(&site.folder), expected, "{job}");
-        assert!(files(&site.folder.join("exchange")).is_empty());
+        assert!(files_below(&site.folder.join("exchange")).is_empty());
         if job == "shred" {
             assert!(report.contains("natural duplicates"), "{report}");
             let name = "good/shredded-types/vendor=com.snowplowanalytics.snowplow/name=duplicate/format=jsonschema/version=1-0-0";
@@ -445,7 +421,7 @@ fn shards_and_commits_can_be_killed_and_started_again() {
         commits_killed += usize::from(!commit.wait().unwrap().success());
         succeed(site.commit("shred", input, "3"));
         assert_eq!(lines(&site.folder), expected, "round {round}");
-        assert!(files(&site.folder.join("exchange")).is_empty());
+        assert!(files_below(&site.folder.join("exchange")).is_empty());
     }
     println!("{killed} shards and {commits_killed} commits killed");
     assert!(killed >= 6, "{killed}");
@@ -454,7 +430,7 @@ fn shards_and_commits_can_be_killed_and_started_again() {
 /// Raw logs in which events occur several times: the same, and with another content.
 fn write_raw_with_duplicates(folder: &Path) {
     write_raw(folder);
-    let mut logs = files(folder);
+    let mut logs = files_below(folder);
     logs.sort();
     fs::copy(&logs[0], folder.join("copy.gz")).unwrap();
     let mut text = String::new();

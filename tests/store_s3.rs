@@ -16,10 +16,8 @@ mod output;
 
 use engine::Result;
 use engine::error::ErrorKind;
-use engine::store::{
-    Credentials, Location, ObjectEntry, StaticCredentials, Store, StoreSettings, read_error,
-};
-use moto::Moto;
+use engine::store::{Location, ObjectEntry, Store, StoreSettings, read_error};
+use moto::{Moto, store_settings};
 use std::io::Read;
 
 /// A bucket of its own for a test.
@@ -40,12 +38,8 @@ impl Bucket {
 
     fn settings(&self) -> StoreSettings {
         StoreSettings {
-            endpoint: Some(self.moto.endpoint()),
-            region: Some("us-east-1".into()),
-            allow_http: true,
-            credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
             retries: 2,
-            ..StoreSettings::default()
+            ..store_settings(self.moto.endpoint())
         }
     }
 
@@ -63,18 +57,11 @@ impl Bucket {
 
     /// The head that the server sends for an object, in lower case.
     fn head(&self, key: &str) -> String {
-        let answer = self
-            .moto
-            .request("HEAD", &format!("/{}/{key}", self.name), &[]);
-        assert_eq!(answer.status, 200, "{key}");
-        answer.head
+        self.moto.head(&self.name, key)
     }
 
     fn raw_put(&self, key: &str, body: &[u8]) {
-        let answer = self
-            .moto
-            .request("PUT", &format!("/{}/{key}", self.name), body);
-        assert_eq!(answer.status, 200);
+        self.moto.put(&self.name, key, body);
     }
 
     fn keys(&self) -> Vec<String> {

@@ -348,12 +348,7 @@ fn shred_with_registry(uri: &str) -> (Bench, Vec<String>) {
 
 #[test]
 fn a_registry_that_refuses_connections() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let (_, messages) = shred_with_registry(&format!("http://127.0.0.1:{port}"));
+    let (_, messages) = shred_with_registry(&format!("http://127.0.0.1:{}", free_port()));
     assert!(
         messages.iter().any(|text| text
             .contains("HTTP Iglu repository Down: java.net.ConnectException: Connection refused")),

@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
 use crate::sql_servers::{self, ADMIN_PASSWORD, DATABASE, PASSWORD, USER};
-use crate::{Query, rows, text, until};
+use crate::{Query, failure_of_silence, large_results_fail, rows, text, until};
 
 async fn admin(port: u16) -> Conn {
     for _ in 0..200 {
@@ -262,42 +262,13 @@ async fn limits(query: &Query, admin: &mut Conn) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(running, 0, "the query is not killed");
-    let few = Query {
-        limits: Limits {
-            rows: 100,
-            bytes: 100_000,
-            ..query.limits
-        },
-        ..query.clone()
-    };
-    let asking = few.asking("SELECT seq FROM seq_1_to_1000000 WHERE seq <= ?");
-    let found = rows(&asking, &[Placeholder::Int(100)]).await.unwrap();
-    assert_eq!(found.lines().count(), 100);
-    let failure = rows(&asking, &[Placeholder::Int(1_000_000)])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        failure,
-        "SQL Query Enrichment: the result has more than 100 rows: let the statement select less"
-    );
-    let failure = few
-        .ask("SELECT REPEAT('x', 100001) AS x", &[])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        failure,
-        "SQL Query Enrichment: the result has more than 100000 bytes: let the statement select less"
-    );
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = Query {
-        port: silent.local_addr().unwrap().port(),
-        limits: Limits {
-            connect: Duration::from_millis(200),
-            ..query.limits
-        },
-        ..query.clone()
-    };
-    let failure = silent.ask("SELECT 1", &[]).await.unwrap_err();
+    large_results_fail(
+        query,
+        "SELECT seq FROM seq_1_to_1000000 WHERE seq <= ?",
+        "SELECT REPEAT('x', 100001) AS x",
+    )
+    .await;
+    let failure = failure_of_silence(query).await;
     assert!(failure.starts_with("com.mysql.jdbc.exceptions.jdbc4.CommunicationsException: Communications link failure (no answer from "), "{failure}");
 }
 

@@ -12,7 +12,7 @@ use engine::json;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::sql_servers::{self, ADMIN_PASSWORD, DATABASE, PASSWORD, USER};
-use crate::{Query, rows, text, until};
+use crate::{Query, failure_of_silence, large_results_fail, rows, text, until};
 
 const EXCEPTION: &str = "org.postgresql.util.PSQLException: ";
 
@@ -450,43 +450,13 @@ async fn limits(query: &Query, admin: &Client) {
         })
         .await;
     }
-    let few = Query {
-        limits: Limits {
-            rows: 100,
-            bytes: 100_000,
-            ..query.limits
-        },
-        ..query.clone()
-    };
-    let asking = few.asking("SELECT generate_series(1, ?) AS n");
-    let found = rows(&asking, &[Placeholder::Int(100)]).await.unwrap();
-    assert_eq!(found.lines().count(), 100);
-    let failure = rows(&asking, &[Placeholder::Int(1_000_000)])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        failure,
-        "SQL Query Enrichment: the result has more than 100 rows: let the statement select less"
-    );
-    let failure = few
-        .ask("SELECT repeat('x', 100001)", &[])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        failure,
-        "SQL Query Enrichment: the result has more than 100000 bytes: let the statement select less"
-    );
-    // somebody who never answers
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = Query {
-        port: silent.local_addr().unwrap().port(),
-        limits: Limits {
-            connect: Duration::from_millis(200),
-            ..query.limits
-        },
-        ..query.clone()
-    };
-    let failure = silent.ask("SELECT 1", &[]).await.unwrap_err();
+    large_results_fail(
+        query,
+        "SELECT generate_series(1, ?) AS n",
+        "SELECT repeat('x', 100001)",
+    )
+    .await;
+    let failure = failure_of_silence(query).await;
     assert!(
         failure.starts_with(&format!("{EXCEPTION}The connection attempt failed. (")),
         "{failure}"

@@ -1,5 +1,6 @@
 //! What the program does, says and answers when nobody disturbs it.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -94,12 +95,7 @@ fn logs_in_deep_folders_are_enriched_before_they_are_archived() {
 #[test]
 fn mistakes_on_the_command_line_are_exit_code_1() {
     let pipeline = Pipeline::new("cloudfront");
-    let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_camonica"))
-            .args(arguments)
-            .output();
-        answer_of(output.unwrap())
-    };
+    let run = |arguments: &[&str]| answer(&mut camonica(arguments));
     let (config, resolver) = (pipeline.text("config.yml"), pipeline.text("resolver.json"));
     for (arguments, text) in [
         (&["run", "--foo"][..], "invalid option: --foo\n"),

@@ -19,7 +19,7 @@ fn registry(place: &Place) {
         });
         place.write(
             &format!("registry/schemas/{vendor}/{name}/jsonschema/1-0-0"),
-            &schema.to_string(),
+            schema.to_string(),
         );
     }
     let resolver = serde_json::json!({
@@ -29,7 +29,7 @@ fn registry(place: &Place) {
             "connection": {"embedded": {"path": place.text("registry")}}
         }]}
     });
-    place.write("resolver.json", &resolver.to_string());
+    place.write("resolver.json", resolver.to_string());
 }
 
 fn document(name: &str, data: &str) -> String {
@@ -41,8 +41,8 @@ fn storage_targets_are_checked_first() {
     let place = Place::new();
     registry(&place);
     let good = r#"{"name": "r", "id": "id1", "purpose": "ENRICHED_EVENTS", "password": "s3cre"}"#;
-    place.write("targets/a.json", &document("redshift_config", good));
-    place.write("targets/b.json", &document("redshift_config", good));
+    place.write("targets/a.json", document("redshift_config", good));
+    place.write("targets/b.json", document("redshift_config", good));
     // before the configuration is looked at
     place.write("config.yml", "nothing: good");
     let run = [
@@ -59,11 +59,11 @@ fn storage_targets_are_checked_first() {
         (code, out.as_str(), err.as_str()),
         (1, "", "Duplicate storage target ids: [\"id1\"]\n")
     );
-    place.write("targets/b.json", &document("csv_config", good));
+    place.write("targets/b.json", document("csv_config", good));
     place.write("targets/c.json", "{not JSON");
     place.write(
         "targets/d.json",
-        &document(
+        document(
             "redshift_config",
             r#"{"name": "d", "port": "x", "password": "s3cret-and-long"}"#,
         ),
@@ -99,7 +99,7 @@ fn lint_has_the_texts_of_the_reference() {
     registry(&place);
     place.write(
         "enrichments/a.json",
-        &document("anything", r#"{"name": "a"}"#),
+        document("anything", r#"{"name": "a"}"#),
     );
     place.write("enrichments/notes.txt", "no enrichment");
     for what in ["enrichments", "all"] {
@@ -118,7 +118,7 @@ fn lint_has_the_texts_of_the_reference() {
     );
     place.write(
         "enrichments/b.json",
-        &document("anything", r#"{"password": "s3cret"}"#),
+        document("anything", r#"{"password": "s3cret"}"#),
     );
     place.write("enrichments/c.json", "{\"apiKey\": s3cret");
     let (code, out, err) = lint("enrichments", &["-n", "enrichments"]);

@@ -249,7 +249,7 @@ const MISTAKES: [(&str, &str, &str); 48] = [
 #[test]
 fn every_mistake_is_told_with_its_path() {
     let place = Place::new();
-    let (code, out, err) = place.lint(CONFIG);
+    let (code, out, err) = place.lint(&CONFIG);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     for (from, to, line) in MISTAKES {
         assert_eq!(CONFIG.matches(from).count(), 1, "{from}");

@@ -5,12 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::camonica::{RUN, RunFolder};
 use crate::emr_endpoint::Fate;
-use crate::{Pipeline, RUN, answer_of, program};
+use crate::support::wait_for;
+use crate::{Pipeline, program};
 
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
@@ -195,11 +197,7 @@ fn what_is_missing_is_told_before_anything_moves() {
 #[test]
 fn files_of_dataflow_runner_set_the_nodes_up_as_well() {
     let pipeline = pipeline(&[], &format!("    key: {KEY}\n"));
-    let command = pipeline
-        .command(&["generate", "all"], &["--run-id", RUN])
-        .output()
-        .unwrap();
-    let (code, out, err) = answer_of(command);
+    let (code, out, err) = pipeline.answer("generate all", &["--run-id", RUN]);
     assert_eq!(code, 0, "{out}\n{err}");
     let read = |name: &str| -> Value {
         serde_json::from_slice(&fs::read(pipeline.path(name)).unwrap()).unwrap()
@@ -552,14 +550,6 @@ fn an_object_that_is_not_there_ends_the_script() {
     let tries = machine.read("calls");
     assert_eq!(tries.matches("s3://acme/certs.zip").count(), 5, "{tries}");
     assert_eq!(machine.unit(), "");
-}
-
-fn wait_for(what: &str, is_there: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_there() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]

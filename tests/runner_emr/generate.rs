@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{Pipeline, RUN, answer_of};
+use crate::Pipeline;
+use crate::camonica::{RUN, RunFolder};
 
 fn read(pipeline: &Pipeline, name: &str) -> Value {
     serde_json::from_slice(&fs::read(pipeline.path(name)).unwrap()).unwrap()
@@ -13,11 +14,7 @@ fn read(pipeline: &Pipeline, name: &str) -> Value {
 #[test]
 fn both_files_are_what_a_run_would_submit() {
     let pipeline = Pipeline::new(&[]);
-    let command = pipeline
-        .command(&["generate", "all"], &["--run-id", RUN])
-        .output()
-        .unwrap();
-    let (code, out, err) = answer_of(command);
+    let (code, out, err) = pipeline.answer("generate all", &["--run-id", RUN]);
     assert_eq!(code, 0, "{out}\n{err}");
     assert!(
         out.contains("written emr-config.json\n") && out.contains("written emr-playbook.json\n"),
@@ -132,14 +129,7 @@ fn both_files_are_what_a_run_would_submit() {
 #[test]
 fn names_and_versions_of_files_can_be_chosen() {
     let pipeline = Pipeline::new(&[]);
-    let generate = |what: &str, more: &[&str]| {
-        answer_of(
-            pipeline
-                .command(&["generate", what], more)
-                .output()
-                .unwrap(),
-        )
-    };
+    let generate = |what: &str, more: &[&str]| pipeline.answer(&format!("generate {what}"), more);
     let (code, out, err) = generate(
         "emr-config",
         &["-f", "c.json", "-s", "1-0-0", "--no-upload"],
@@ -217,11 +207,7 @@ fn braces_mean_nothing_to_templates() {
     let pipeline = Pipeline::with(&[], |config| {
         config.replace("pipeline: main", "pipeline: '{{x}}'")
     });
-    let output = pipeline
-        .command(&["generate", "emr-config"], &["--no-upload"])
-        .output()
-        .unwrap();
-    assert_eq!(answer_of(output).0, 0);
+    pipeline.good("generate emr-config", &["--no-upload"]);
     let text = fs::read_to_string(pipeline.path("emr-config.json")).unwrap();
     assert!(text.contains("\"{{`{{`}}x}}\""), "{text}");
 }

@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 
 use fixtures::{Corpus, Format, Mix};
 
+use crate::camonica::RUN;
 use crate::emr_endpoint::Fate;
-use crate::{Pipeline, RUN, support};
+use crate::{Pipeline, support};
 
 /// `aws s3 cp` between folders; each call is noted.
 const AWS: &str = "#!/bin/bash

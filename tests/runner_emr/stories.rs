@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::Pipeline;
+use crate::camonica::{RUN, RunFolder};
 use crate::emr_endpoint::{End, Fate, Fault};
-use crate::{Pipeline, RUN};
+use crate::support::gzip;
 
 /// The failure text of the reference, with our command.
 fn assert_failed(code: i32, out: &str, err: &str, parts: &[&str]) {
@@ -295,11 +297,8 @@ fn what_emr_refuses_ends_the_run_at_once() {
 fn a_step_that_fails_is_told_with_its_log_and_resumed() {
     let pipeline = Pipeline::new(&[Fate::Runs(vec![End::Completes, End::Fails])]);
     // what EMR gathers of the step
-    let gathered = pipeline.path("log/j-CAMONICA1/steps/s-1-1");
-    fs::create_dir_all(&gathered).unwrap();
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, b"camonica-engine: no space left\n").unwrap();
-    fs::write(gathered.join("stderr.gz"), encoder.finish().unwrap()).unwrap();
+    let log = gzip(b"camonica-engine: no space left\n");
+    pipeline.write("log/j-CAMONICA1/steps/s-1-1/stderr.gz", log);
     let (code, out, err) = pipeline.run();
     assert_failed(
         code,
@@ -394,7 +393,7 @@ fn a_killed_monitor_loses_nothing() {
     let pipeline = Pipeline::with(&[], |config| {
         config.replace("emr_poll: 50ms", "emr_poll: 400ms")
     });
-    let mut runner = pipeline.start();
+    let mut runner = pipeline.start("run");
     let until = Instant::now() + Duration::from_secs(60);
     // in the middle of the first step
     while !pipeline
@@ -478,7 +477,7 @@ fn a_step_without_output_is_not_believed() {
     let pipeline = Pipeline::with(&[], |config| {
         config.replace("emr_poll: 50ms", "emr_poll: 300ms")
     });
-    let mut runner = pipeline.start();
+    let mut runner = pipeline.start("run");
     let until = Instant::now() + Duration::from_secs(60);
     let marker = pipeline.path(&format!("enriched/good/run={RUN}/_SUCCESS"));
     // somebody removes the marker as soon as it is there

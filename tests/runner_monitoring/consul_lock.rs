@@ -8,7 +8,7 @@ use runner::failure::Failure;
 use runner::lock::{LockOwner, LockPlace, LockSettings, OperatorLock};
 
 use super::consul::{ConsulStub, Fault};
-use super::http_stub::free_port;
+use super::support::free_port;
 use super::{short_timeouts, short_waits};
 
 const KEY: &str = "acme/snowplow/lock";

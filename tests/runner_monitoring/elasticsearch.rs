@@ -14,7 +14,7 @@ use runner::step::elasticsearch::{
 use serde_json::json;
 
 use super::elastic::{ElasticStub, Fault};
-use super::http_stub::free_port;
+use super::support::free_port;
 use super::{short_timeouts, short_waits};
 
 const RUN: &str = "2018-07-24-10-00-00";

@@ -15,9 +15,9 @@ use runner::monitoring::snowplow::{SendBy, SnowplowTracker, TrackerSettings};
 use runner::observer::{Counts, Level, Observer, RunState, RunView, StepState, StepView};
 use serde_json::Value;
 
-use super::http_stub::{HttpStub, Received, Reply, free_port};
+use super::http_stub::{HttpStub, Received, Reply};
 use super::short_timeouts;
-use super::support;
+use super::support::{self, free_port};
 
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);

@@ -7,8 +7,8 @@ fn stream_enrich_mode_from_the_loader_to_the_archive() {
     let (made, lines) = enriched(60_000);
     let half = lines.iter().position(|b| *b == b'\n').unwrap() + 1;
     let pipeline = Pipeline::stream();
-    pipeline.write("loader/2018-07-24-1-2.gz", &gzip(&lines[..half]));
-    pipeline.write("loader/deep/down/2018-07-24-3-4.gz", &gzip(&lines[half..]));
+    pipeline.write("loader/2018-07-24-1-2.gz", gzip(&lines[..half]));
+    pipeline.write("loader/deep/down/2018-07-24-3-4.gz", gzip(&lines[half..]));
     pipeline.write("loader/raw.lzo", b"not ours");
     let plan = pipeline.good("plan", &[]);
     assert!(
@@ -40,8 +40,8 @@ fn stream_enrich_mode_from_the_middle() {
     let (made, lines) = enriched(40_000);
     // staged by a run that died, and not shredded
     let pipeline = Pipeline::stream();
-    pipeline.write("enriched/good/run=2018-07-23-00-00-00/a.gz", &gzip(&lines));
-    pipeline.write("loader/next.gz", &gzip(&lines));
+    pipeline.write("enriched/good/run=2018-07-23-00-00-00/a.gz", gzip(&lines));
+    pipeline.write("loader/next.gz", gzip(&lines));
     pipeline.good("run", &["--resume-from", "shred", "--run-id", RUN]);
     let atomic = format!("archive/shredded/run={RUN}/atomic-events");
     assert_eq!(pipeline.lines(&atomic) as u64, made.events);
@@ -84,7 +84,7 @@ fn every_name_that_the_pattern_takes_is_shredded() {
 fn enrichments_are_named_among_what_is_ignored() {
     let (_, lines) = enriched(20_000);
     let pipeline = Pipeline::stream();
-    pipeline.write("loader/a.gz", &gzip(&lines));
+    pipeline.write("loader/a.gz", gzip(&lines));
     fs::create_dir(pipeline.path("enrichments")).unwrap();
     let out = pipeline.good("run", &["-n", &pipeline.text("enrichments")]);
     assert!(
@@ -134,7 +134,7 @@ fn objects_that_are_too_young_wait() {
     let config = fs::read_to_string(pipeline.path("config.yml")).unwrap();
     let config = config.replace("{workers: 1}", "{workers: 1, min_age: 1h}");
     fs::write(pipeline.path("config.yml"), config).unwrap();
-    pipeline.write("loader/a.gz", &gzip(&lines));
+    pipeline.write("loader/a.gz", gzip(&lines));
     let (code, out, _) = pipeline.answer("plan", &[]);
     assert_eq!(code, 3);
     assert!(
@@ -149,7 +149,7 @@ fn objects_that_are_too_young_wait() {
         .unwrap()
         .set_modified(old)
         .unwrap();
-    pipeline.write("loader/b.gz", &gzip(&lines));
+    pipeline.write("loader/b.gz", gzip(&lines));
     pipeline.good("run", &["--run-id", RUN]);
     assert_eq!(pipeline.files("loader"), ["b.gz".to_owned()].into());
 }

@@ -1,6 +1,7 @@
 //! Buckets that refuse every object which does not ask for encryption (Put, Copy, CreateMultipartUpload).
 
-use super::pipeline::{BUCKETS, Logs, Mode, Pipeline, RUN, client};
+use super::camonica::{RUN, RunFolder};
+use super::pipeline::{BUCKETS, Logs, Mode, Pipeline, client};
 use super::state::State;
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -39,12 +40,7 @@ fn run(name: &str, mode: Mode, key: Option<&str>) {
     State::of_finished(&pipeline, encryption, name);
     for bucket in BUCKETS {
         for place in pipeline.keys(bucket, "") {
-            let path = format!(
-                "/{}/{}",
-                pipeline.bucket(bucket),
-                super::pipeline::encoded(&place)
-            );
-            let head = pipeline.moto.request("HEAD", &path, b"").head;
+            let head = pipeline.moto.head(&pipeline.bucket(bucket), &place);
             if let Some(key) = key {
                 assert!(head.contains(&key.to_lowercase()), "{place}: {head}");
             }

@@ -3,15 +3,15 @@
 //! The moment is chosen by the proxy: it holds one request of the step, which has taken effect or has not, and the process is
 //! killed while it waits for the answer. So each moment is hit, however fast the machine is.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::camonica::{RUN, RunFolder};
 use super::elastic::ElasticStub;
 use super::http_stub::{HttpStub, Reply};
-use super::pipeline::{Logs, Mode, Pipeline, RUN};
+use super::pipeline::{Logs, Mode, Pipeline};
 use super::s3_proxy::Recorded;
 use super::state::State;
 use super::support;
@@ -270,26 +270,17 @@ fn kills_in_stream_enrich_mode() {
 
 /// A storage target for bad rows of a made-up schema, and a resolver that knows it.
 fn add_target(pipeline: &mut Pipeline, port: u16) {
-    let registry = pipeline.path("registry/schemas/com.acme/elastic_config/jsonschema");
-    fs::create_dir_all(&registry).unwrap();
     let schema = json!({
         "$schema": "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#",
         "self": { "vendor": "com.acme", "name": "elastic_config", "format": "jsonschema", "version": "1-0-0" },
         "type": "object",
     });
-    fs::write(registry.join("1-0-0"), schema.to_string()).unwrap();
-    let mut resolver: Value = serde_json::from_str(&support::fixtures_resolver()).unwrap();
-    let added = json!({
-        "name": "Acme", "priority": 1, "vendorPrefixes": ["com.acme"],
-        "connection": { "embedded": { "path": pipeline.path("registry") } },
-    });
-    resolver["data"]["repositories"]
-        .as_array_mut()
-        .unwrap()
-        .push(added);
-    fs::write(pipeline.path("resolver.json"), resolver.to_string()).unwrap();
-    let targets = pipeline.path("targets");
-    fs::create_dir_all(&targets).unwrap();
+    pipeline.write(
+        "registry/schemas/com.acme/elastic_config/jsonschema/1-0-0",
+        schema.to_string(),
+    );
+    let resolver = support::resolver_with(&pipeline.path("registry"));
+    pipeline.write("resolver.json", resolver);
     let target = json!({
         "schema": "iglu:com.acme/elastic_config/jsonschema/1-0-0",
         "data": {
@@ -297,8 +288,8 @@ fn add_target(pipeline: &mut Pipeline, port: u16) {
             "index": "snowplow-bad", "type": "bad", "nodesWanOnly": false,
         },
     });
-    fs::write(targets.join("elastic.json"), target.to_string()).unwrap();
-    pipeline.options = vec!["-t".into(), targets.to_str().unwrap().into()];
+    pipeline.write("targets/elastic.json", target.to_string());
+    pipeline.options = vec!["-t".into(), pipeline.text("targets")];
 }
 
 #[test]

@@ -7,17 +7,14 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use fixtures::{Corpus, Format, Mix};
 
+use super::camonica::{RUN, RunFolder, camonica};
 use super::moto::Moto;
 use super::s3_proxy::{Proxy, Recorded};
-use super::support;
-
-/// The run id of runs that are compared.
-pub const RUN: &str = "2018-07-24-10-00-00";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -114,6 +111,34 @@ pub struct Pipeline {
 /// What the names of the buckets end in.
 pub const BUCKETS: [&str; 4] = ["in", "out", "archive", "log"];
 
+impl RunFolder for Pipeline {
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// With nothing of this environment, and with folders of its own for what is temporary.
+    fn command(&self, command: &str, more: &[&str]) -> Command {
+        let mut process = camonica(&[command, "-c", &self.text("config.yml")]);
+        process
+            .args(more)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("tmp"))
+            .env("TMPDIR", self.path("tmp"))
+            .current_dir(self.path("tmp"));
+        if command != "status" {
+            process.args(["-r", &self.text("resolver.json")]);
+        }
+        if matches!(command, "run" | "resume") {
+            if self.mode == Mode::Batch {
+                process.args(["-n", &self.text("enrichments")]);
+            }
+            process.args(&self.options);
+        }
+        process
+    }
+}
+
 impl Pipeline {
     /// `None`, and a loud line, where there is no moto.
     pub fn new(name: &str, mode: Mode) -> Option<Self> {
@@ -136,8 +161,7 @@ impl Pipeline {
         for (file, text) in ENRICHMENTS {
             fs::write(pipeline.path("enrichments").join(file), text).unwrap();
         }
-        fs::write(pipeline.path("resolver.json"), support::fixtures_resolver()).unwrap();
-        fs::write(pipeline.path("config.yml"), pipeline.config()).unwrap();
+        pipeline.write_documents(&pipeline.config());
         Some(pipeline)
     }
 
@@ -199,88 +223,30 @@ camonica: {{workers: 2, memory_limit: 64M, s3_endpoint: '{}', spill_directories:
         fs::write(path, text.replace(from, to)).unwrap();
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     pub fn bucket(&self, which: &str) -> String {
         format!("{}-{which}", self.name)
     }
 
     pub fn collect(&self, logs: &Logs) {
         for (key, content) in &logs.objects {
-            self.write("in", key, content);
+            self.put("in", key, content);
         }
         self.collected
             .set(self.collected.get() + logs.objects.len());
     }
 
     /// Writes an object behind the proxy's back.
-    pub fn write(&self, bucket: &str, key: &str, content: &[u8]) {
-        let path = format!("/{}/{}", self.bucket(bucket), encoded(key));
-        assert_eq!(self.moto.request("PUT", &path, content).status, 200);
+    pub fn put(&self, bucket: &str, key: &str, content: &[u8]) {
+        self.moto.put(&self.bucket(bucket), key, content);
     }
 
     pub fn read(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
-        let path = format!("/{}/{}", self.bucket(bucket), encoded(key));
-        let answer = self.moto.request("GET", &path, b"");
-        (answer.status == 200).then_some(answer.body)
+        self.moto.read(&self.bucket(bucket), key)
     }
 
     /// All keys below a prefix of a bucket.
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
-        let path = format!(
-            "/{}?list-type=2&max-keys=1000&prefix={}",
-            self.bucket(bucket),
-            encoded(prefix)
-        );
-        let text = String::from_utf8(self.moto.request("GET", &path, b"").body).unwrap();
-        assert!(text.contains("<IsTruncated>false"), "{text}");
-        text.split("<Key>")
-            .skip(1)
-            .map(|rest| rest.split("</Key>").next().unwrap().replace("&amp;", "&"))
-            .collect()
-    }
-
-    pub fn command(&self, command: &str, more: &[&str]) -> Command {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_camonica"));
-        process
-            .arg(command)
-            .arg("-c")
-            .arg(self.path("config.yml"))
-            .args(more)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.path("tmp"))
-            .env("TMPDIR", self.path("tmp"))
-            .current_dir(self.path("tmp"))
-            .stdin(Stdio::null());
-        if command != "status" {
-            process.arg("-r").arg(self.path("resolver.json"));
-        }
-        if matches!(command, "run" | "resume") {
-            if self.mode == Mode::Batch {
-                process.arg("-n").arg(self.path("enrichments"));
-            }
-            process.args(&self.options);
-        }
-        process
-    }
-
-    /// Runs the program to its end: exit code, standard output, standard error.
-    pub fn answer(&self, command: &str, more: &[&str]) -> (i32, String, String) {
-        let output = self.command(command, more).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(!err.contains("panicked"), "{err}");
-        (output.status.code().expect("an exit code"), out, err)
-    }
-
-    /// As [`answer`](Self::answer), of what must end well.
-    pub fn good(&self, command: &str, more: &[&str]) -> String {
-        let (code, out, err) = self.answer(command, more);
-        assert_eq!(code, 0, "{command} {more:?}: {out}\n{err}");
-        out
+        self.moto.keys(&self.bucket(bucket), prefix)
     }
 
     /// Runs once, undisturbed.
@@ -291,19 +257,6 @@ camonica: {{workers: 2, memory_limit: 64M, s3_endpoint: '{}', spill_directories:
             "{out}"
         );
         out
-    }
-
-    pub fn start(&self, command: &str) -> Child {
-        let more: &[&str] = if command == "run" {
-            &["--run-id", RUN]
-        } else {
-            &[]
-        };
-        self.command(command, more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
     }
 
     pub fn journal(&self) -> String {
@@ -340,19 +293,6 @@ pub fn client(request: &Recorded) -> &'static str {
         (false, true) => "engine",
         _ => panic!("an unknown client: {request:?}"),
     }
-}
-
-/// A key in a URL.
-pub fn encoded(key: &str) -> String {
-    key.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }
 
 const ENRICHMENTS: [(&str, &str); 3] = [

@@ -6,13 +6,12 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::pipeline::{BUCKETS, Mode, Pipeline, RUN, encoded};
+use super::camonica::{RUN, RunFolder};
+use super::pipeline::{BUCKETS, Mode, Pipeline};
+use super::support::parts;
 
 /// Everything but what differs between two runs of one id: times, the random parts of names, how rows are cut into files.
 #[derive(PartialEq)]
@@ -44,8 +43,7 @@ impl State {
             for key in pipeline.keys(bucket, "") {
                 let place = format!("{bucket}/{key}");
                 state.add(pipeline, bucket, &key, what);
-                let path = format!("/{name}/{}", encoded(&key));
-                let head = pipeline.moto.request("HEAD", &path, b"").head;
+                let head = pipeline.moto.head(&name, &key);
                 let expected = format!("x-amz-server-side-encryption: {encryption}").to_lowercase();
                 assert!(head.contains(&expected), "{what}: {place}: {head}");
             }
@@ -55,7 +53,7 @@ impl State {
         }
         state.check_folders(pipeline, what);
         for folder in ["spill", "tmp"] {
-            let mut left = files_below(&pipeline.path(folder));
+            let mut left = pipeline.files(folder);
             // empty, and there for good: by it processes find out which of them live
             left.retain(|name| !(name.starts_with(".camonica-spill-") && name.ends_with(".lock")));
             assert!(left.is_empty(), "{what}: left over in {folder}: {left:?}");
@@ -83,11 +81,11 @@ impl State {
             let text = String::from_utf8(content).unwrap();
             assert!(text.contains("\"run_done\""), "{what}: {text}");
         } else if is_output && name.starts_with("part-") {
-            let lines = lines_of(name, &content);
+            let lines = parts::lines_of(name, content);
             self.lines
                 .entry(folder.to_owned())
                 .or_default()
-                .extend(lines);
+                .extend(lines.iter().map(|line| parts::timeless(line)));
         } else if is_output && name == "_SUCCESS" {
             assert!(content.is_empty(), "{what}: {place}");
             self.others.insert(place, String::new());
@@ -133,11 +131,7 @@ impl State {
 
     /// Lines below a prefix of bucket and folder.
     pub fn count(&self, prefix: &str) -> u64 {
-        let of_prefix = self
-            .lines
-            .iter()
-            .filter(|(folder, _)| folder.starts_with(prefix));
-        of_prefix.map(|(_, lines)| lines.len() as u64).sum()
+        parts::count(&self.lines, prefix)
     }
 
     /// Fails, with what differs first, unless the states are the same.
@@ -146,41 +140,8 @@ impl State {
         assert_eq!(moved(self), moved(other), "{what}");
         assert!(self.moved == other.moved, "{what}: contents of the archive");
         assert_eq!(self.others, other.others, "{what}");
-        let folders = |state: &Self| state.lines.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(folders(self), folders(other), "{what}");
-        for (folder, lines) in &self.lines {
-            let others = &other.lines[folder];
-            assert_eq!(lines.len(), others.len(), "{what}: lines of {folder}");
-            for (line, other) in lines.iter().zip(others) {
-                assert_eq!(line, other, "{what}: {folder}");
-            }
-        }
+        parts::assert_same(&self.lines, &other.lines, what);
     }
-}
-
-fn lines_of(name: &str, content: &[u8]) -> Vec<String> {
-    let mut text = String::new();
-    if name.ends_with(".gz") {
-        flate2::read::MultiGzDecoder::new(content)
-            .read_to_string(&mut text)
-            .unwrap();
-    } else {
-        text = String::from_utf8(content.to_vec()).unwrap();
-    }
-    assert!(text.ends_with('\n'), "{name}");
-    text[..text.len() - 1].split('\n').map(timeless).collect()
-}
-
-/// A line without the time of its run (`etl_tstamp` of events, `failure_tstamp` of bad rows).
-fn timeless(line: &str) -> String {
-    if let Some((row, _)) = line.rsplit_once(",\"failure_tstamp\":") {
-        return row.to_owned();
-    }
-    let mut columns: Vec<&str> = line.split('\t').collect();
-    if let Some(time) = columns.get_mut(2) {
-        *time = "";
-    }
-    columns.join("\t")
 }
 
 /// What a manifest says of its job: inputs, rows of each folder, counts.
@@ -221,22 +182,4 @@ fn without_random(object: &str) -> String {
         Some(rest) => format!("{folder}/part-{}", &rest[..5]),
         None => format!("{folder}/{name}"),
     }
-}
-
-/// All files below a folder, relative to it.
-fn files_below(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(current) = folders.pop() {
-        for entry in fs::read_dir(&current).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let relative = path.strip_prefix(folder).unwrap();
-                found.push(relative.to_string_lossy().into_owned());
-            }
-        }
-    }
-    found
 }

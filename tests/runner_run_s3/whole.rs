@@ -4,7 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::pipeline::{Logs, Mode, Pipeline, RUN, client};
+use super::camonica::{RUN, RunFolder};
+use super::pipeline::{Logs, Mode, Pipeline, client};
 use super::state::State;
 
 #[test]
@@ -65,11 +66,10 @@ fn a_whole_run_in_stream_enrich_mode() {
     };
     // what the loader writes of raw events is not taken
     let raw = "stream/2018-07-24-1-2.lzo";
-    pipeline.write("in", raw, b"raw");
+    pipeline.put("in", raw, b"raw");
     pipeline.run();
     assert_eq!(pipeline.keys("in", ""), [raw]);
-    let path = format!("/{}/{raw}", pipeline.bucket("in"));
-    pipeline.moto.request("DELETE", &path, b"");
+    pipeline.moto.delete(&pipeline.bucket("in"), raw);
     let clients: Vec<&str> = pipeline.proxy.take().iter().map(client).collect();
     assert!(clients.contains(&"runner") && clients.contains(&"engine"));
     let state = State::of_finished(&pipeline, "AES256", "whole run");

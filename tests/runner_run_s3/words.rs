@@ -1,6 +1,7 @@
 //! What people read when something is set wrong, and keys of all kinds.
 
-use super::pipeline::{Logs, Mode, Pipeline, RUN};
+use super::camonica::{RUN, RunFolder};
+use super::pipeline::{Logs, Mode, Pipeline};
 
 #[test]
 fn wrong_settings_are_told_before_anything_is_begun() {
@@ -113,11 +114,11 @@ fn folders_and_keys_of_all_kinds() {
         "app/run=1/x&y='z'\"(1).gz",
     ];
     for (key, (_, content)) in keys.iter().zip(&logs.objects) {
-        pipeline.write("in", key, content);
+        pipeline.put("in", key, content);
     }
     // markers of folders are no logs, and stay
-    pipeline.write("in", "web logs/", b"");
-    pipeline.write("in", "app/käse_$folder$", b"");
+    pipeline.put("in", "web logs/", b"");
+    pipeline.put("in", "app/käse_$folder$", b"");
     pipeline.run();
     assert_eq!(pipeline.counted("enrich", &["enrich", "good"]), logs.events);
     assert_eq!(pipeline.keys("in", ""), ["app/käse_$folder$", "web logs/"]);

@@ -71,8 +71,7 @@ fn check(world: &World, logs: &BTreeMap<String, Vec<u8>>, when: &str) {
 
 fn clear(world: &World) {
     for key in world.keys("") {
-        let path = format!("/{}/{}", world.bucket, super::encoded(&key));
-        world.moto.request("DELETE", &path, b"");
+        world.moto.delete(&world.bucket, &key);
     }
 }
 

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use fixtures::configuration::Aws;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+use super::camonica::{answer, camonica};
 use super::moto::Moto;
-use super::{answer, aws, camonica, configuration, write};
+use super::{aws, write_configuration};
 
 /// Takes the zip apart into a folder, as a node of EMR does.
 fn unzip(zip: &Path, to: &Path) {
@@ -226,16 +228,14 @@ fn the_zip_is_uploaded_encrypted_and_only_once() {
     let Some(moto) = Moto::get() else { return };
     moto.create_bucket("certs");
     let base = tempfile::tempdir().unwrap();
-    let endpoint = format!("  s3_endpoint: {}\n", moto.endpoint());
-    let log = base.path().join("log");
-    let text = configuration(
-        "s3://certs/x",
-        log.to_str().unwrap(),
-        ["AKIATEST", "test"],
-        false,
-        &endpoint,
+    let config = write_configuration(
+        base.path(),
+        moto,
+        Aws {
+            log: base.path().join("log").display().to_string(),
+            ..Aws::below("s3://certs/x")
+        },
     );
-    let config = write(&base.path().join("config.yml"), &text);
     for (folder, expected) in [("a", 0), ("b", 1)] {
         let folder = base.path().join(folder);
         let (code, out, err) = answer(&mut camonica(&[
@@ -275,6 +275,6 @@ fn the_zip_is_uploaded_encrypted_and_only_once() {
         )
         .unwrap();
     assert_eq!(head.server_side_encryption().unwrap().as_str(), "AES256");
-    let there = moto.request("GET", "/certs/keys/certs.zip", b"").body;
+    let there = moto.read("certs", "keys/certs.zip").unwrap();
     assert_eq!(there, fs::read(base.path().join("a/certs.zip")).unwrap());
 }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use fixtures::configuration::Aws;
 use fixtures::{Corpus, Format, Mix};
 use serde_json::Value;
 
+use super::camonica::{Answer, answer, camonica};
 use super::moto::Moto;
-use super::{answer, camonica, configuration, support, write};
+use super::{support, write, write_configuration};
 
 /// Taken after failures, and to look for uploads that a dead attempt has left: not missed by a run that goes well.
 const AFTER_FAILURES: [&str; 3] = [
@@ -90,12 +92,7 @@ fn free_calls(moto: &Moto, free: &str) {
 }
 
 /// Puts a batch into `s3://pipeline/<folder>/in/`, and runs it as the user with `policy`: exit code, output, errors.
-fn run_with(
-    moto: &Moto,
-    user: &str,
-    folder: &str,
-    change: &dyn Fn(&mut Value),
-) -> (i32, String, String) {
+fn run_with(moto: &Moto, user: &str, folder: &str, change: &dyn Fn(&mut Value)) -> Answer {
     free_calls(moto, "inf");
     iam(moto, &[("Action", "CreateUser"), ("UserName", user)]);
     let made = iam(moto, &[("Action", "CreateAccessKey"), ("UserName", user)]);
@@ -115,17 +112,20 @@ fn run_with(
             ..Mix::default()
         },
     };
-    std::fs::create_dir(base.path().join("in")).unwrap();
     let corpus = corpus.write(&base.path().join("in")).unwrap();
     for (index, file) in corpus.files.iter().enumerate() {
-        let path = format!("/pipeline/{folder}/in/{index}.gz");
-        let answer = moto.request("PUT", &path, &std::fs::read(file).unwrap());
-        assert_eq!(answer.status, 200);
+        let key = format!("{folder}/in/{index}.gz");
+        moto.put("pipeline", &key, &std::fs::read(file).unwrap());
     }
-    let endpoint = format!("  s3_endpoint: {}\n", moto.endpoint());
-    let root = format!("s3://pipeline/{folder}");
-    let text = configuration(&root, &format!("{root}/log"), keys, true, &endpoint);
-    let config = write(&base.path().join("config.yml"), &text);
+    let config = write_configuration(
+        base.path(),
+        moto,
+        Aws {
+            keys,
+            encrypted: true,
+            ..Aws::below(&format!("s3://pipeline/{folder}"))
+        },
+    );
     let resolver = write(
         &base.path().join("resolver.json"),
         &support::fixtures_resolver(),

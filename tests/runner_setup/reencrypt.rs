@@ -10,12 +10,14 @@ use aws_sdk_s3::types::{
     BucketVersioningStatus, ServerSideEncryption, StorageClass, VersioningConfiguration,
 };
 use engine::store::Location;
+use fixtures::configuration;
 use futures::StreamExt as _;
 use runner::aws::Aws;
 use runner::reencrypt::{self, Settings, Wanted};
 
+use super::camonica::{answer, camonica};
 use super::moto::Moto;
-use super::{answer, aws, camonica, configuration, write};
+use super::{aws, write_configuration};
 
 const KEYS: [&str; 2] = ["AKIATEST", "test"];
 
@@ -169,15 +171,15 @@ fn a_thousand_objects_killed_and_resumed() {
 
     let base = tempfile::tempdir().unwrap();
     let log = base.path().join("log");
-    let endpoint = format!("  s3_endpoint: {}\n", moto.endpoint());
-    let text = configuration(
-        "s3://thousand/x",
-        log.to_str().unwrap(),
-        KEYS,
-        true,
-        &endpoint,
+    let config = write_configuration(
+        base.path(),
+        moto,
+        configuration::Aws {
+            log: log.display().to_string(),
+            encrypted: true,
+            ..configuration::Aws::below("s3://thousand/x")
+        },
     );
-    let config = write(&base.path().join("config.yml"), &text);
     let arguments = ["reencrypt", "s3://thousand/archive", "-c", &config];
     let (code, out, _) = answer(&mut camonica(&[&arguments[..], &["--dry-run"]].concat()));
     let dry = format!(
@@ -339,15 +341,15 @@ fn keys_of_kms_and_what_is_left() {
     // the program says what is left, and fails
     let base = tempfile::tempdir().unwrap();
     let log = base.path().join("log");
-    let endpoint = format!("  s3_endpoint: {}\n", moto.endpoint());
-    let text = configuration(
-        "s3://kms-left/x",
-        log.to_str().unwrap(),
-        KEYS,
-        true,
-        &endpoint,
+    let config = write_configuration(
+        base.path(),
+        moto,
+        configuration::Aws {
+            log: log.display().to_string(),
+            encrypted: true,
+            ..configuration::Aws::below("s3://kms-left/x")
+        },
     );
-    let config = write(&base.path().join("config.yml"), &text);
     let left = base.path().join("left.jsonl");
     let (code, _, err) = answer(&mut camonica(&[
         "reencrypt",

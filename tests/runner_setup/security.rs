@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
+use super::camonica::{Answer, answer, camonica};
 use super::moto::Moto;
-use super::{answer, camonica};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-fn command(moto: &Moto, more: &[&str]) -> (i32, String, String) {
+fn command(moto: &Moto, more: &[&str]) -> Answer {
     let mut arguments = vec!["security-configuration", "--region", "us-east-1"];
     arguments.extend(more);
     let mut process = camonica(&arguments);

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use fixtures::random::Random;
 
-use super::{Site, end, fail, files, lines, succeed, whole, write_raw_with_duplicates};
+use super::support::files_below;
+use super::{Site, end, fail, lines, succeed, whole, write_raw_with_duplicates};
 
 #[test]
 fn shards_of_etl_equal_one_process() {
@@ -54,7 +55,7 @@ fn shards_of_etl_equal_one_process() {
     assert_eq!(lines(&site.folder), expected);
     let duplicates = "good/shredded-types/vendor=com.snowplowanalytics.snowplow/name=duplicate/format=jsonschema/version=1-0-0";
     assert!(expected[duplicates].len() > 50);
-    assert!(files(&site.folder.join("exchange")).is_empty());
+    assert!(files_below(&site.folder.join("exchange")).is_empty());
     // again: nothing changes
     assert_eq!(
         succeed(site.commit("etl", input, "3")),
@@ -70,7 +71,7 @@ fn shards_of_etl_equal_one_process() {
     fs::create_dir(site.folder.join("enriched")).unwrap();
     fs::create_dir(site.folder.join("enriched-bad")).unwrap();
     for name in ["enriched", "enriched-bad"] {
-        for path in files(&enriched.with_file_name(name)) {
+        for path in files_below(&enriched.with_file_name(name)) {
             let to = site.folder.join(name).join(path.file_name().unwrap());
             fs::copy(path, to).unwrap();
         }
@@ -118,7 +119,7 @@ fn shards_of_etl_can_be_killed_and_started_again() {
         commit.wait().unwrap();
         succeed(site.commit("etl", input, "2"));
         assert_eq!(lines(&site.folder), expected, "round {round}");
-        assert!(files(&site.folder.join("exchange")).is_empty());
+        assert!(files_below(&site.folder.join("exchange")).is_empty());
     }
     println!("{killed} shards killed");
     assert!(killed >= 6, "{killed}");

@@ -3,22 +3,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use engine::store::{Credentials, Location, StaticCredentials, Store, StoreSettings};
+use engine::store::{Location, Store};
 
-use super::moto::Moto;
+use super::moto::{Moto, store_settings};
 use super::s3_proxy::Proxy;
-use super::{ROOTS, Site, files, lines, succeed, whole, write_enriched, write_raw_with_duplicates};
-
-fn store(endpoint: &str) -> Store {
-    Store::new(StoreSettings {
-        endpoint: Some(endpoint.to_owned()),
-        region: Some("us-east-1".into()),
-        path_style: true,
-        allow_http: true,
-        credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
-        ..StoreSettings::default()
-    })
-}
+use super::support::files_below;
+use super::{ROOTS, Site, lines, succeed, whole, write_enriched, write_raw_with_duplicates};
 
 /// Input, outputs and exchange in S3, behind a policy that refuses writes without encryption; one shard is killed while
 /// uploads are open, and started again.
@@ -30,11 +20,11 @@ fn shards_on_s3_equal_one_process() {
     write_raw_with_duplicates(&raw);
     let ids = write_enriched(base.path(), &enriched);
     moto.create_bucket("shards");
-    let store = store(&moto.endpoint());
+    let store = Store::new(store_settings(moto.endpoint()));
     let place = |path: &str| Location::parse(&format!("s3://shards/{path}")).unwrap();
     for (job, local) in [("enrich", &raw), ("shred", &enriched), ("etl", &raw)] {
         let expected = whole(base.path(), job, local.to_str().unwrap());
-        for path in files(local) {
+        for path in files_below(local) {
             let name = path.file_name().unwrap().to_str().unwrap();
             let to = place(&format!("{job}/in/{name}"));
             store.put(&to, fs::read(&path).unwrap()).unwrap();

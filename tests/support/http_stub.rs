@@ -81,12 +81,6 @@ impl HttpStub {
     }
 }
 
-/// A port on which nobody listens.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 fn serve(
     stream: TcpStream,
     reply: &(dyn Fn(&Received) -> Reply + Send + Sync),

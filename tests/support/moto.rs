@@ -17,6 +17,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use engine::store::{Credentials, StaticCredentials, StoreSettings};
+
 /// Serves until its standard input ends, which it does when the test process does, however that ends. The completion of
 /// an upload that does not exist is an error of the client, as in S3; moto itself breaks down over it.
 const SERVER: &str = "
@@ -121,6 +123,52 @@ impl Moto {
         );
     }
 
+    /// Writes an object, behind the back of any proxy and of the code under test, as the calls below do.
+    pub fn put(&self, bucket: &str, key: &str, content: &[u8]) {
+        let answer = self.request("PUT", &path_of(bucket, key), content);
+        assert_eq!(answer.status, 200, "{key}");
+    }
+
+    /// The content of an object; `None` where there is none.
+    pub fn read(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let answer = self.request("GET", &path_of(bucket, key), b"");
+        (answer.status == 200).then_some(answer.body)
+    }
+
+    /// All keys of a bucket that begin so.
+    pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let (mut keys, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!(
+                "/{bucket}?list-type=2&prefix={}&start-after={}&max-keys=1000",
+                encoded(prefix),
+                encoded(&after)
+            );
+            let text = String::from_utf8(self.request("GET", &path, b"").body).unwrap();
+            let page: Vec<String> = text
+                .split("<Key>")
+                .skip(1)
+                .map(|rest| rest.split("</Key>").next().unwrap().replace("&amp;", "&"))
+                .collect();
+            let Some(last) = page.last() else {
+                return keys;
+            };
+            after.clone_from(last);
+            keys.extend(page);
+        }
+    }
+
+    pub fn delete(&self, bucket: &str, key: &str) {
+        self.request("DELETE", &path_of(bucket, key), b"");
+    }
+
+    /// The head that an object has, in lower case.
+    pub fn head(&self, bucket: &str, key: &str) -> String {
+        let answer = self.request("HEAD", &path_of(bucket, key), b"");
+        assert_eq!(answer.status, 200, "{key}");
+        answer.head
+    }
+
     /// Ids of the open multipart uploads of a bucket.
     pub fn open_uploads(&self, bucket: &str) -> Vec<String> {
         let answer = self.request("GET", &format!("/{bucket}?uploads"), &[]);
@@ -153,5 +201,35 @@ impl Moto {
             head,
             body: answer[end + 4..].to_vec(),
         }
+    }
+}
+
+/// The path of an object in a URL.
+fn path_of(bucket: &str, key: &str) -> String {
+    format!("/{bucket}/{}", encoded(key))
+}
+
+/// A key in a URL.
+fn encoded(key: &str) -> String {
+    key.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+/// What the engine's store needs for this server, or for a proxy before it.
+pub fn store_settings(endpoint: String) -> StoreSettings {
+    StoreSettings {
+        endpoint: Some(endpoint),
+        region: Some("us-east-1".into()),
+        path_style: true,
+        allow_http: true,
+        credentials: Credentials::Static(StaticCredentials::new("AKIATEST", "test")),
+        ..StoreSettings::default()
     }
 }

@@ -14,11 +14,13 @@
 )]
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::support::free_port;
 
 /// A server that ends with the test.
 pub struct Sshd {
@@ -93,11 +95,7 @@ impl Sshd {
     pub fn start(keys: &Keys, name: &str) -> Self {
         // sshd drops privileges into a folder that the system makes at boot
         let _ = fs::create_dir_all("/run/sshd");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let folder = keys.folder.join(name);
         fs::create_dir_all(&folder).unwrap();
         let config = folder.join("sshd_config");

@@ -1,46 +1,25 @@
 //! Whole configurations: what is read of them, and what is wrong with them.
 
+use std::sync::LazyLock;
+
+use fixtures::configuration::{Aws, JOBS};
+
 use super::*;
 
 /// A whole batch configuration on S3.
-const BATCH: &str = "aws:
-  access_key_id: <%= ENV['KEY_ID'] %>
-  secret_access_key: <%= ENV['SECRET'] %>
-  s3:
-    region: eu-west-1
-    buckets:
-      assets: s3://snowplow-hosted-assets
-      jsonpath_assets:
-      log: s3://acme-log
-      encrypted: true
-      raw:
-        in: [s3://acme-a, s3n://acme-b/x/]
-        processing: s3://acme-work/processing
-        archive: s3://acme-archive/raw
-      enriched:
-        good: s3://acme-out/enriched/good
-        bad: s3://acme-out/enriched/bad
-        errors:
-        archive: s3://acme-archive/enriched
-      shredded:
-        good: s3://acme-out/shredded/good
-        bad: s3://acme-out/shredded/bad
-        errors:
-        archive: s3://acme-archive/shredded
-  emr:
+static BATCH: LazyLock<String> = LazyLock::new(|| {
+    let aws = Aws {
+        keys: ["<%= ENV['KEY_ID'] %>", "<%= ENV['SECRET'] %>"],
+        ..Aws::acme()
+    };
+    format!(
+        "{aws}  emr:
     ami_version: 5.9.0
     region: eu-west-1
-collectors: {format: thrift}
-enrich:
-  versions: {spark_enrich: 1.14.0}
-  continue_on_unexpected_error: false
-  output_compression: GZIP
-storage:
-  versions: {rdb_loader: 0.14.0, rdb_shredder: 0.13.1, hadoop_elasticsearch: 0.1.0}
-monitoring:
-  tags: {pipeline: main}
-  logging: {level: INFO}
-";
+collectors: {{format: thrift}}
+{JOBS}"
+    )
+});
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -67,7 +46,7 @@ fn stream() -> String {
 
 #[test]
 fn a_batch_configuration() {
-    let config = parse(BATCH).unwrap();
+    let config = parse(&BATCH).unwrap();
     assert_eq!(config.mode(), Mode::Batch);
     let raw = config.raw.as_ref().unwrap();
     assert_eq!(raw.inputs[0].to_string(), "s3://acme-a/");
@@ -92,13 +71,13 @@ fn files_of_r102_and_keys_that_are_absent() {
     let config = parse(&text).unwrap();
     assert!(!config.encrypted);
     assert_eq!(config.aws_settings().encryption, Encryption::None);
-    let config = Config::parse(BATCH, &|_| None).unwrap();
+    let config = Config::parse(&BATCH, &|_| None).unwrap();
     assert!(config.aws_settings().keys.is_none());
     for word in ["env", "iam", "default"] {
-        let config = Config::parse(BATCH, &|_| Some(word.into())).unwrap();
+        let config = Config::parse(&BATCH, &|_| Some(word.into())).unwrap();
         assert!(config.aws_settings().keys.is_none());
     }
-    let text = Config::parse(BATCH, &|name| (name == "KEY_ID").then(|| "AKIA".into()))
+    let text = Config::parse(&BATCH, &|name| (name == "KEY_ID").then(|| "AKIA".into()))
         .unwrap_err()
         .to_string();
     assert_eq!(

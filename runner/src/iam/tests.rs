@@ -1,51 +1,34 @@
 //! Policies of whole configurations.
 
+use fixtures::configuration::{Aws, JOBS};
+
 use super::*;
 
-const CONFIG: &str = "aws:
-  s3:
-    region: eu-west-1
-    buckets:
-      log: s3://acme-log
-      raw:
-        in: [s3://acme-in/a, s3://acme-in/b]
-        processing: s3://acme-work/processing
-        archive: s3://acme-archive/raw
-      enriched:
-        good: s3://acme-out/enriched/good
-        bad: s3://acme-out/enriched/bad
-        archive: s3://acme-archive/enriched
-      shredded:
-        good: s3://acme-out/shredded/good
-        bad: s3://acme-out/shredded/bad
-        archive: s3://acme-archive/shredded
-  emr:
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234";
+
+fn config(camonica: &str, change: impl Fn(String) -> String) -> Config {
+    let aws = Aws {
+        keys: ["", ""],
+        encrypted: false,
+        inputs: "[s3://acme-in/a, s3://acme-in/b]".into(),
+        ..Aws::acme()
+    };
+    let text = format!(
+        "{aws}  emr:
     ami_version: 5.9.0
     region: eu-west-1
     jobflow_role: EMR_EC2_DefaultRole
     service_role: EMR_DefaultRole
     ec2_subnet_id: subnet-1
     ec2_key_name: acme
-    jobflow: {job_name: x, master_instance_type: m4.large, core_instance_count: 1, core_instance_type: m4.large, task_instance_count: 0, task_instance_type: m4.large, task_instance_bid: 0.1}
-    software: {hbase: , lingual: }
+    jobflow: {{job_name: x, master_instance_type: m4.large, core_instance_count: 1, core_instance_type: m4.large, task_instance_count: 0, task_instance_type: m4.large, task_instance_bid: 0.1}}
+    software: {{hbase: , lingual: }}
     bootstrap_failure_tries: 3
     additional_info:
-collectors: {format: thrift}
-enrich:
-  versions: {spark_enrich: 1.14.0}
-  continue_on_unexpected_error: false
-  output_compression: GZIP
-storage:
-  versions: {rdb_loader: 0.14.0, rdb_shredder: 0.13.1, hadoop_elasticsearch: 0.1.0}
-monitoring: {tags: {}, logging: {level: INFO}}
-";
-
-const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234";
-
-fn config(camonica: &str, change: impl Fn(String) -> String) -> Config {
-    let text = format!("{}camonica: {{{camonica}}}\n", change(CONFIG.to_owned()));
-    let assets = "    buckets:\n      assets: s3://snowplow-hosted-assets\n";
-    let text = text.replace("    buckets:\n", assets);
+collectors: {{format: thrift}}
+{JOBS}"
+    );
+    let text = format!("{}camonica: {{{camonica}}}\n", change(text));
     Config::parse(&text, &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fixtures::configuration::{Aws, JOBS};
 use serde_json::json;
 
 use super::*;
@@ -9,31 +10,14 @@ use crate::config::targets::Purpose;
 use crate::plan::{self, Facts, Mode, Options};
 use crate::target::emr::{distcp_steps, flow};
 
-const CONFIG: &str = "aws:
-  access_key_id: AKIATEST
-  secret_access_key: topsecret
-  s3:
-    region: us-east-1
-    buckets:
-      assets: s3://snowplow-hosted-assets
-      jsonpath_assets:
-      log: s3://acme-log
-      encrypted: true
-      raw:
-        in: [s3://acme-a, s3n://acme-b/x/]
-        processing: s3://acme-work/processing
-        archive: s3://acme-archive/raw
-      enriched:
-        good: s3://acme-out/enriched/good
-        bad: s3://acme-out/enriched/bad
-        errors:
-        archive: s3://acme-archive/enriched
-      shredded:
-        good: s3://acme-out/shredded/good
-        bad: s3://acme-out/shredded/bad
-        errors:
-        archive: s3://acme-archive/shredded
-  emr:
+/// A whole batch configuration on S3 and EMR.
+fn batch() -> String {
+    let aws = Aws {
+        region: "us-east-1",
+        ..Aws::acme()
+    };
+    format!(
+        "{aws}  emr:
     ami_version: 5.9.0
     region: us-east-1
     jobflow_role: EMR_EC2_DefaultRole
@@ -42,28 +26,22 @@ const CONFIG: &str = "aws:
     ec2_subnet_id:
     ec2_key_name: acme
     bootstrap: [s3://acme/one.sh]
-    software: {hbase: 0.92.0, lingual: '1.1'}
+    software: {{hbase: 0.92.0, lingual: '1.1'}}
     jobflow:
       job_name: Snowplow ETL
       master_instance_type: m4.large
       core_instance_count: 2
       core_instance_type: r4.xlarge
-      core_instance_ebs: {volume_size: 100, volume_type: io1, volume_iops: 400}
+      core_instance_ebs: {{volume_size: 100, volume_type: io1, volume_iops: 400}}
       task_instance_count: 0
       task_instance_type: m4.large
       task_instance_bid: 0.015
     bootstrap_failure_tries: 3
     configuration:
-collectors: {format: thrift}
-enrich:
-  versions: {spark_enrich: 1.14.0}
-  output_compression: GZIP
-storage:
-  versions: {rdb_loader: 0.14.0, rdb_shredder: 0.13.1, hadoop_elasticsearch: 0.1.0}
-monitoring:
-  tags: {pipeline: main}
-  logging: {level: INFO}
-";
+collectors: {{format: thrift}}
+{JOBS}"
+    )
+}
 
 const RESOLVER: &str = "{\"schema\": \"resolver\",\n \"apikey\": \"secret\"}\n";
 
@@ -88,7 +66,7 @@ struct Case {
 
 impl Case {
     fn new(change: impl FnOnce(String) -> String, options: &Options) -> Self {
-        let config = Config::parse(&change(CONFIG.to_owned()), &|_| None).unwrap();
+        let config = Config::parse(&change(batch()), &|_| None).unwrap();
         let plan = plan::plan(
             options,
             &Facts {
