@@ -14,6 +14,7 @@ use fixtures::configuration;
 use futures::StreamExt as _;
 use runner::aws::Aws;
 use runner::reencrypt::{self, Settings, Wanted};
+use tempfile::TempDir;
 
 use super::camonica::{answer, camonica};
 use super::moto::Moto;
@@ -123,6 +124,16 @@ fn encrypted(aws: &Aws, bucket: &str, keys: &[String]) -> usize {
     aws.block_on(all.filter(|is| std::future::ready(*is)).count())
 }
 
+/// A configuration that wants encryption, with its log on this disk.
+fn configured(base: &TempDir, moto: &Moto, root: &str) -> String {
+    let aws = configuration::Aws {
+        log: base.path().join("log").display().to_string(),
+        encrypted: true,
+        ..configuration::Aws::below(root)
+    };
+    write_configuration(base.path(), moto, aws)
+}
+
 #[test]
 fn a_thousand_objects_killed_and_resumed() {
     let Some(moto) = Moto::get() else { return };
@@ -171,15 +182,7 @@ fn a_thousand_objects_killed_and_resumed() {
 
     let base = tempfile::tempdir().unwrap();
     let log = base.path().join("log");
-    let config = write_configuration(
-        base.path(),
-        moto,
-        configuration::Aws {
-            log: log.display().to_string(),
-            encrypted: true,
-            ..configuration::Aws::below("s3://thousand/x")
-        },
-    );
+    let config = configured(&base, moto, "s3://thousand/x");
     let arguments = ["reencrypt", "s3://thousand/archive", "-c", &config];
     let (code, out, _) = answer(&mut camonica(&[&arguments[..], &["--dry-run"]].concat()));
     let dry = format!(
@@ -340,16 +343,7 @@ fn keys_of_kms_and_what_is_left() {
 
     // the program says what is left, and fails
     let base = tempfile::tempdir().unwrap();
-    let log = base.path().join("log");
-    let config = write_configuration(
-        base.path(),
-        moto,
-        configuration::Aws {
-            log: log.display().to_string(),
-            encrypted: true,
-            ..configuration::Aws::below("s3://kms-left/x")
-        },
-    );
+    let config = configured(&base, moto, "s3://kms-left/x");
     let left = base.path().join("left.jsonl");
     let (code, _, err) = answer(&mut camonica(&[
         "reencrypt",
