@@ -21,7 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fixtures::Format;
-use nodes::{Authority, Nodes, corpus, wait_until, write_secret};
+use nodes::{Authority, COUNTS, Nodes, corpus, manifest_of, wait_until, write_secret};
 use support::parts;
 
 /// Lines of all outputs below a folder.
@@ -29,11 +29,6 @@ fn lines(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let lines = parts::lines_by_folder(folder);
     assert!(!lines.is_empty(), "{}", folder.display());
     lines
-}
-
-fn counts_of(folder: &Path) -> serde_json::Value {
-    let text = fs::read_to_string(folder.join("_SUCCESS.manifest.json")).expect("a manifest");
-    serde_json::from_str(&text).expect("JSON")
 }
 
 #[test]
@@ -50,8 +45,8 @@ fn enrich_shred_and_etl_equal_one_machine() {
     nodes.driver_ok(port, 3, &nodes.enrich("raw", "many"));
     assert_eq!(lines(&nodes.path("one")), lines(&nodes.path("many")));
     let (one, many) = (
-        counts_of(&nodes.path("one/good")),
-        counts_of(&nodes.path("many/good")),
+        manifest_of(&nodes.path("one/good")),
+        manifest_of(&nodes.path("many/good")),
     );
     assert_eq!(one["enrich"], many["enrich"]);
     assert_eq!(one["inputs"], many["inputs"]);
@@ -61,19 +56,10 @@ fn enrich_shred_and_etl_equal_one_machine() {
     let expected = lines(&nodes.path("one-shredded"));
     assert_eq!(expected, lines(&nodes.path("many-shredded")));
     let (one, many) = (
-        counts_of(&nodes.path("one-shredded/good")),
-        counts_of(&nodes.path("many-shredded/good")),
+        manifest_of(&nodes.path("one-shredded/good")),
+        manifest_of(&nodes.path("many-shredded/good")),
     );
-    for name in [
-        "lines",
-        "good",
-        "bad",
-        "natural_duplicates",
-        "synthetic_duplicates",
-        "shredded",
-        "candidate_ids",
-        "key_bytes",
-    ] {
+    for name in COUNTS {
         assert_eq!(one["shred"][name], many["shred"][name], "{name}");
     }
     let again = many["shred"]["synthetic_duplicates"].as_u64();
@@ -88,8 +74,8 @@ fn enrich_shred_and_etl_equal_one_machine() {
     nodes.local(&nodes.shred("etl/enriched/good", "etl-shredded"));
     let shredded = lines(&nodes.path("etl-shredded"));
     assert_eq!(shredded, lines(&nodes.path("etl/shredded")));
-    let scanned = counts_of(&nodes.path("etl-shredded/good"));
-    let found = counts_of(&nodes.path("etl/shredded/good"));
+    let scanned = manifest_of(&nodes.path("etl-shredded/good"));
+    let found = manifest_of(&nodes.path("etl/shredded/good"));
     for name in ["good", "synthetic_duplicates", "candidate_ids"] {
         assert_eq!(scanned["shred"][name], found["shred"][name], "{name}");
     }

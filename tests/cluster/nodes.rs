@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -26,6 +26,24 @@ const MARKER: &str = "com.camonica";
 /// Numbers the logs.
 static SEQUENCE: AtomicUsize = AtomicUsize::new(0);
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Counts of `shred` in a manifest that do not depend on who did the job.
+pub const COUNTS: [&str; 8] = [
+    "lines",
+    "good",
+    "bad",
+    "natural_duplicates",
+    "synthetic_duplicates",
+    "shredded",
+    "candidate_ids",
+    "key_bytes",
+];
+
+/// The manifest of an output.
+pub fn manifest_of(folder: &Path) -> serde_json::Value {
+    let text = fs::read_to_string(folder.join("_SUCCESS.manifest.json")).expect("a manifest");
+    serde_json::from_str(&text).expect("JSON")
+}
 
 /// Waits for something that must come.
 pub fn wait_until(what: &str, mut is_there: impl FnMut() -> bool) {
@@ -315,8 +333,7 @@ impl Nodes {
     }
 
     pub fn free_port(&self) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("its address").port()
+        crate::support::free_port()
     }
 
     fn security(&self, certificates: &Path, secret: &Path) -> Vec<String> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fixtures::Format;
 
-use super::nodes::{Nodes, Process, corpus, files_below};
+use super::nodes::{COUNTS, Nodes, Process, corpus, files_below, manifest_of};
 use crate::support::parts;
 
 /// Times that each failure is tried, unless `CAMONICA_SLOW_RUNS` says otherwise.
@@ -19,17 +19,6 @@ const RUNS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 /// How long a moment may take to come.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Counts that must not depend on what died.
-const COUNTS: [&str; 8] = [
-    "lines",
-    "good",
-    "bad",
-    "natural_duplicates",
-    "synthetic_duplicates",
-    "shredded",
-    "candidate_ids",
-    "key_bytes",
-];
 
 /// Which job is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,9 +146,7 @@ impl Trial {
             Job::Shred => self.nodes.path(output).join("good"),
             Job::Etl => self.nodes.path(output).join("shredded/good"),
         };
-        let text = fs::read_to_string(folder.join("_SUCCESS.manifest.json")).expect("a manifest");
-        let manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        manifest["shred"].clone()
+        manifest_of(&folder)["shred"].clone()
     }
 
     /// The command line of the job.
