@@ -17,6 +17,7 @@ mod run;
 mod security_configuration;
 mod status;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -88,7 +89,8 @@ pub fn main() -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => return refuse(&error),
     };
-    engine::cli::shared::start_logging();
+    // what keeps the SDK from credentials or a region is told by the error that comes of it
+    engine::cli::shared::start_logging_with("warn,aws_config=error");
     match command_line.command.execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -100,7 +102,6 @@ pub fn main() -> ExitCode {
 
 /// Answers a command line that cannot be read, in the words of the reference and with the help of the command; help and
 /// version themselves are no mistakes. Anything else is exit code 1, as the reference's.
-#[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
 fn refuse(error: &clap::Error) -> ExitCode {
     let named = |kind| match error.get(kind) {
         Some(ContextValue::String(name)) => Some(name.as_str()),
@@ -115,13 +116,13 @@ fn refuse(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             let (_, help) = asked();
             match std::env::args().nth(1) {
-                Some(first) => println!("Invalid command: {first}\n{help}"),
-                None => println!("Empty command!\n{help}"),
+                Some(first) => say(&format!("Invalid command: {first}\n{help}")),
+                None => say(&format!("Empty command!\n{help}")),
             }
             return ExitCode::FAILURE;
         }
         ErrorKind::InvalidSubcommand => {
-            println!("Invalid command: {}\n{}", tried(), global_help());
+            say(&format!("Invalid command: {}\n{}", tried(), global_help()));
             return ExitCode::FAILURE;
         }
         ErrorKind::MissingRequiredArgument => {
@@ -147,7 +148,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    eprintln!("{text}\n{}", asked().1);
+    note(&format!("{text}\n{}", asked().1));
     ExitCode::FAILURE
 }
 
@@ -194,17 +195,20 @@ fn global_help() -> String {
 }
 
 /// No-op outcomes go to standard output, as the reference's; mistakes and failures to standard error.
-#[allow(clippy::print_stdout, clippy::print_stderr)] // the program's output
 fn report(failure: &Failure) {
     if failure.is_on_stdout() {
-        println!("{failure}");
+        say(&failure.to_string());
     } else {
-        eprintln!("{failure}");
+        note(&failure.to_string());
     }
 }
 
-/// Says a line of a command's answer.
-#[allow(clippy::print_stdout)] // the program's output
+/// Says a line of a command's answer. Who reads no further (`| head`) does not end the command.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Says a line beside the answer, or what is wrong, on standard error.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -352,6 +352,10 @@ impl Parts {
         let (jobs, more) = jobs::JobSettings::read(reader, is_stream, is_emr);
         ignored.extend(more);
         let emr = EmrSettings::read(reader, is_emr);
+        if let Some(emr) = emr.as_ref().filter(|_| is_emr) {
+            let format = jobs.as_ref().map(|jobs| jobs.format.as_str());
+            emr::limits::check_ami(reader, emr, format);
+        }
         let job_name = reader.leniently(true, |reader| {
             reader.optional_text("aws.emr.jobflow.job_name")
         });
@@ -360,6 +364,10 @@ impl Parts {
         } else {
             EmrSettings::without_effect(reader)
         };
+        let monitoring = MonitoringSettings::read(reader);
+        if is_emr {
+            emr::limits::check_tags(reader, &monitoring.tags);
+        }
         Self {
             buckets,
             jobs,
@@ -367,7 +375,7 @@ impl Parts {
             job_name,
             region,
             keys,
-            monitoring: MonitoringSettings::read(reader),
+            monitoring,
             camonica,
             ignored_in_stream_mode: ignored,
             ignored_emr,

@@ -11,15 +11,16 @@ pub mod cluster;
 pub mod playbook;
 
 use engine::job::options::now_ms;
+use engine::store::Location;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::objects::Objects;
 use crate::plan::StepName;
-use crate::run::{Request, run_id_of};
+use crate::run::{Request, checks, run_id_of};
 use crate::target::emr::cluster::{ClusterSetup, api_of};
-use crate::target::emr::documents_of;
 use crate::target::emr::files::{Documents, EngineBinary, EngineFiles};
+use crate::target::emr::{check_folders, documents_of};
 
 /// A run that is described and not made.
 pub struct Draft<'r> {
@@ -41,11 +42,15 @@ impl<'r> Draft<'r> {
                 "aws.emr: expected the whole block for Dataflow Runner's files, found parts of it or nothing".into(),
             ));
         };
+        check_folders(config).map_err(Failure::Config)?;
         let cluster =
             ClusterSetup::of(config, emr, || api_of(config, emr)).map_err(Failure::Config)?;
         let engine =
             EngineBinary::find(config.camonica.node_binary(), cluster).map_err(Failure::Config)?;
         let etl_tstamp_ms = now_ms();
+        if let Some(run_id) = &request.run_id {
+            checks::run_id(run_id)?;
+        }
         Ok(Self {
             request,
             run_id: request
@@ -66,6 +71,11 @@ impl<'r> Draft<'r> {
         &self.run_id
     }
 
+    /// The folder of the documents that the steps read.
+    pub fn documents(&self) -> Location {
+        Documents::folder(&self.request.config.log, &self.run_id)
+    }
+
     /// Writes the engine and the documents that the steps read. What was written, for people.
     ///
     /// # Errors
@@ -79,7 +89,7 @@ impl<'r> Draft<'r> {
         let mut written = vec![files.engine, files.bootstrap, files.step];
         if has_documents {
             let request = self.request;
-            let folder = Documents::folder(&config.log, &self.run_id);
+            let folder = self.documents();
             documents_of(&request.resolver, &request.enrichments, &request.storage)
                 .upload(objects, &folder)
                 .map_err(Failure::Config)?;

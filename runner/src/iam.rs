@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::config::cluster::{ClusterKey, ClusterSettings};
 use crate::config::targets::StorageTargets;
 use crate::config::{Config, TargetKind};
+use crate::target::emr::flow;
 
 mod kms;
 
@@ -186,6 +187,9 @@ pub fn policy(needs: &Needs<'_>, role: Role) -> Result<Value, String> {
         for asset in needs.assets {
             access.object(&location("an enrichment", asset)?, READ);
         }
+        if target == TargetKind::Emr {
+            cluster_files(needs, &mut access);
+        }
         if let Some(zip) = needs.certs {
             access.object(&location("--certs", zip)?, READ);
         }
@@ -257,6 +261,9 @@ pub fn policy(needs: &Needs<'_>, role: Role) -> Result<Value, String> {
             )?);
         }
         statements.extend(deduplication(needs, partition));
+        if target == TargetKind::Emr {
+            statements.extend(passwords(needs, partition));
+        }
     }
     if role == Role::Runner && target == TargetKind::Emr {
         statements.extend(cluster(needs, partition));
@@ -350,6 +357,73 @@ fn job_folders(config: &Config, access: &mut Access) {
     }
 }
 
+/// What the nodes of a cluster fetch when they start, and the jars of the reference's steps with what these read. Objects of
+/// others (public ones, too) are read only by who is allowed to.
+fn cluster_files(needs: &Needs<'_>, access: &mut Access) {
+    let config = needs.config;
+    let Some(emr) = &config.emr else { return };
+    let mut object = |uri: &str| {
+        if let Ok(place) = Location::parse(uri) {
+            access.object(&place, READ);
+        }
+    };
+    emr.bootstrap.iter().for_each(|uri| object(uri));
+    if let Some(version) = &emr.lingual {
+        object(&flow::lingual_script(version));
+    }
+    let mut folders = Vec::new();
+    let storage = needs.storage;
+    if !storage.enriched_events.is_empty() || !storage.failed_events.is_empty() {
+        let region = flow::region(emr);
+        folders.push(flow::assets(config, &region));
+        folders.push(flow::hosted_assets(&region) + "common/emr/");
+    }
+    if !storage.enriched_events.is_empty() {
+        folders.extend(config.jsonpath_assets.clone());
+    }
+    for uri in folders {
+        if let Ok(place) = Location::parse(&uri) {
+            access.folder(&place, READ);
+        }
+    }
+}
+
+/// Passwords of storage targets that lie in the parameter store, for the reference's RDB Loader.
+fn passwords(needs: &Needs<'_>, partition: &str) -> Option<Value> {
+    fn gather(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                let store = members.get("ec2ParameterStore");
+                let name = store.and_then(|store| store["parameterName"].as_str());
+                found.extend(name.map(|name| name.trim_start_matches('/').to_owned()));
+                members.values().for_each(|member| gather(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| gather(item, found)),
+            _ => {}
+        }
+    }
+    let mut names = BTreeSet::new();
+    for target in &needs.storage.enriched_events {
+        gather(&target.document, &mut names);
+    }
+    let region = needs.config.emr.as_ref().map(flow::region);
+    let home = format!(
+        "arn:{partition}:ssm:{}:{}:parameter",
+        region.as_deref().unwrap_or("*"),
+        needs.account
+    );
+    let resources: Vec<String> = names
+        .iter()
+        .map(|name| format!("{home}/{}", literal(name)))
+        .collect();
+    (!resources.is_empty()).then(|| {
+        json!({
+            "Sid": "ReadPasswordsOfStorageTargets", "Effect": "Allow",
+            "Action": ["ssm:GetParameter"], "Resource": resources,
+        })
+    })
+}
+
 /// Cross-batch deduplication.
 fn deduplication(needs: &Needs<'_>, partition: &str) -> Option<Value> {
     let target = needs.storage.duplicate_tracking.as_ref()?;
@@ -379,7 +453,8 @@ fn cluster_of(config: &Config) -> Option<&ClusterSettings> {
 /// What target `emr` calls.
 fn cluster(needs: &Needs<'_>, partition: &str) -> Vec<Value> {
     let emr = needs.config.emr.as_ref();
-    let region = emr.map_or("*", |emr| emr.region.as_str());
+    let region = emr.map(flow::region);
+    let region = region.as_deref().unwrap_or("*");
     let account = needs.account;
     let mut anywhere = vec![
         "elasticmapreduce:RunJobFlow",
@@ -420,12 +495,21 @@ fn cluster(needs: &Needs<'_>, partition: &str) -> Vec<Value> {
             }
             statements.push(json!({
                 "Sid": sid, "Effect": "Allow", "Action": ["iam:PassRole"],
-                "Resource": [format!("arn:{partition}:iam::{account}:role/{role}")],
+                "Resource": [role_arn(role, partition, account)],
                 "Condition": { "StringEquals": { "iam:PassedToService": services } },
             }));
         }
     }
     statements
+}
+
+/// The ARN of a role by its name, or by the ARN of it or of its instance profile.
+fn role_arn(role: &str, partition: &str, account: &str) -> String {
+    if role.starts_with("arn:") {
+        role.replacen(":instance-profile/", ":role/", 1)
+    } else {
+        format!("arn:{partition}:iam::{account}:role/{role}")
+    }
 }
 
 /// What may be done in S3, gathered by prefix.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::aws::Aws;
 use crate::aws::refusal::Refusal;
 use crate::config::Config;
+use crate::target::emr::flow;
 
 /// How EMRFS encrypts objects in S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +48,15 @@ pub enum Created {
 impl SecurityConfiguration {
     /// What is wrong with it, as far as can be known without asking AWS; with the configuration of the cluster also what
     /// does not fit it.
-    pub fn mistakes(&self, config: Option<&Config>) -> Vec<String> {
+    /// `region`: of EMR, where the configuration does not say it.
+    pub fn mistakes(&self, config: Option<&Config>, region: Option<&str>) -> Vec<String> {
         let mut mistakes = Vec::new();
+        let emr = config.and_then(|config| config.emr.as_ref());
+        let cluster_region = region.map(str::to_owned).or_else(|| emr.map(flow::region));
         if self.s3.is_none() && self.local_disk_key.is_none() && self.in_transit.is_none() {
             mistakes.push(
                 "nothing would be encrypted: give --s3, --local-disk-key or --in-transit"
                     .to_owned(),
-            );
-        }
-        if self.s3.is_none() && self.local_disk_key.is_some() {
-            mistakes.push(
-                "--local-disk-key without --s3: EMR takes encryption at rest with a mode for S3 only".to_owned(),
             );
         }
         if self.ebs && self.local_disk_key.is_none() {
@@ -82,17 +81,16 @@ impl SecurityConfiguration {
                     "{option} '{key}': expected the ARN of a key, arn:aws:kms:REGION:ACCOUNT:key/ID"
                 )),
                 Some(region) => {
-                    let emr = config.and_then(|config| config.emr.as_ref());
-                    if let Some(emr) = emr.filter(|emr| emr.region != region) {
+                    if let Some(wanted) = cluster_region.as_ref().filter(|wanted| *wanted != region)
+                    {
                         mistakes.push(format!(
-                            "{option} '{key}': the key must be in the region of the cluster, {}",
-                            emr.region
+                            "{option} '{key}': the key must be in the region of the cluster, {wanted}"
                         ));
                     }
                 }
             }
         }
-        if let Some(emr) = config.and_then(|config| config.emr.as_ref()) {
+        if let Some(emr) = emr {
             if self.in_transit.is_some() && emr.ec2_subnet_id.is_none() {
                 mistakes.push(
                     "--in-transit: the cluster must be in a VPC: set aws.emr.ec2_subnet_id"
@@ -266,7 +264,16 @@ mod tests {
             ebs: true,
             in_transit: Some("s3://acme/certs.zip".into()),
         };
-        assert_eq!(all.mistakes(None), [""; 0]);
+        assert_eq!(all.mistakes(None, Some("eu-west-1")), [""; 0]);
+        let other = all.mistakes(None, Some("us-east-1")).join("\n");
+        for option in ["--s3-key", "--local-disk-key"] {
+            assert!(
+                other.contains(&format!(
+                    "{option} '{KEY}': the key must be in the region of the cluster, us-east-1"
+                )),
+                "{other}"
+            );
+        }
         assert_eq!(
             all.to_json(),
             json!({"EncryptionConfiguration": {
@@ -310,18 +317,33 @@ mod tests {
     }
 
     #[test]
+    fn local_disks_alone() {
+        let disks = SecurityConfiguration {
+            local_disk_key: Some(KEY.into()),
+            ..SecurityConfiguration::default()
+        };
+        assert_eq!(disks.mistakes(None, None), [""; 0]);
+        assert_eq!(
+            disks.to_json(),
+            json!({"EncryptionConfiguration": {
+                "EnableInTransitEncryption": false, "EnableAtRestEncryption": true,
+                "AtRestEncryptionConfiguration": {"LocalDiskEncryptionConfiguration": {
+                    "EncryptionKeyProviderType": "AwsKms", "AwsKmsKey": KEY}}}})
+        );
+    }
+
+    #[test]
     fn mistakes() {
         let none = SecurityConfiguration::default();
-        assert!(none.mistakes(None)[0].starts_with("nothing would be encrypted"));
+        assert!(none.mistakes(None, None)[0].starts_with("nothing would be encrypted"));
         let many = SecurityConfiguration {
             s3: None,
             local_disk_key: Some("1234abcd".into()),
             ebs: true,
             in_transit: Some("/tmp/certs.zip".into()),
         };
-        let mistakes = many.mistakes(None).join("\n");
+        let mistakes = many.mistakes(None, None).join("\n");
         for part in [
-            "--local-disk-key without --s3",
             "--in-transit '/tmp/certs.zip'",
             "--local-disk-key '1234abcd'",
         ] {

@@ -20,8 +20,9 @@ use engine::store::Location;
 
 use crate::config::Config;
 use crate::config::targets::StorageTargets;
+use crate::monitoring::log::LogLines;
 use crate::objects::{Moved, Objects};
-use crate::observer::Counts;
+use crate::observer::{Counts, Level};
 use crate::plan::{Plan, StepName};
 use crate::step::elasticsearch::{EachLine, ElasticCredentials, ElasticTarget, SendSettings, Sent};
 use crate::step::staging::Limits;
@@ -254,6 +255,11 @@ pub fn elasticsearch(context: &RunContext) -> Result<StepOutcome, String> {
 }
 
 impl RunContext {
+    /// Says something while a step is at work: a line of the log on standard output.
+    pub fn say(&self, level: Level, text: &str) {
+        LogLines::stdout(self.config.monitoring.level).write(level, text);
+    }
+
     /// The folder of this run below `base`; ends with a slash.
     pub fn run_folder(&self, base: &Location) -> Location {
         base.join(&format!("run={}/", self.run_id))

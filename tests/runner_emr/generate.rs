@@ -211,3 +211,93 @@ fn braces_mean_nothing_to_templates() {
     let text = fs::read_to_string(pipeline.path("emr-config.json")).unwrap();
     assert!(text.contains("\"{{`{{`}}x}}\""), "{text}");
 }
+
+#[test]
+fn mistakes_are_told_before_anything_is_written() {
+    let pipeline = Pipeline::new(&[]);
+    let answer = |what: &str, more: &[&str]| {
+        let (code, out, err) = pipeline.answer(&format!("generate {what}"), more);
+        assert_eq!(code, 1, "{out}\n{err}");
+        err
+    };
+    for run_id in ["x y", "../other", "-1"] {
+        let err = answer("emr-playbook", &[&format!("--run-id={run_id}")]);
+        assert!(
+            err.contains("expected digits and dashes"),
+            "{run_id}: {err}"
+        );
+    }
+    let err = answer("emr-playbook", &["--skip", "everything"]);
+    assert!(err.contains("Invalid option: skip can be "), "{err}");
+    assert!(pipeline.files("log").is_empty());
+    assert!(!pipeline.path("emr-playbook.json").exists());
+}
+
+#[test]
+fn what_s3distcp_cannot_do_is_told() {
+    let pipeline = Pipeline::with(&[], |config| config + "  kms_key: alias/acme\n");
+    let (code, out, err) = pipeline.answer("generate emr-playbook", &["--run-id", RUN]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    assert!(err.contains("S3DistCp knows no keys of KMS"), "{err}");
+    assert!(
+        out.contains(&format!(
+            "remove {}",
+            pipeline.text(&format!("log/camonica/{RUN}/documents/"))
+        )),
+        "{out}"
+    );
+}
+
+#[test]
+fn folders_that_nodes_cannot_reach_and_odd_keys_are_told() {
+    let pipeline = Pipeline::with(&[], |config| {
+        let at = config.find("  emr_endpoint").unwrap();
+        let end = config[at..].find('\n').unwrap();
+        config[..at].to_owned() + "  wrokers: 1\n" + &config[at + end + 1..]
+    });
+    for what in ["emr-config", "emr-playbook", "all"] {
+        let (code, out, err) = pipeline.answer(&format!("generate {what}"), &["--no-upload"]);
+        assert!(
+            code == 1 && err.contains("aws.s3.buckets.log: the nodes of a cluster cannot reach"),
+            "{out}\n{err}"
+        );
+        assert!(
+            err.contains("configuration: camonica.wrokers: unknown key"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn a_playbook_with_passwords_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let pipeline = Pipeline::new(&[]);
+    crate::stories::with_targets(&pipeline);
+    let targets = pipeline.text("targets");
+    let file = pipeline.path("emr-playbook.json");
+    fs::write(&file, "of before").unwrap();
+    let mode = |name: &str| {
+        let metadata = fs::metadata(pipeline.path(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    let before = mode("emr-playbook.json");
+    let generate = |more: &[&str]| {
+        let (code, out, err) = pipeline.answer("generate all", more);
+        assert_eq!(code, 0, "{out}\n{err}");
+        assert!(!out.contains("hush") && !err.contains("hush"));
+        err
+    };
+    // without a loader it holds no secret
+    let err = generate(&["--targets", &targets, "--skip", "rdb_load"]);
+    assert!(!err.contains("passwords"), "{err}");
+    assert_eq!(mode("emr-playbook.json"), before);
+    let err = generate(&["--targets", &targets]);
+    assert!(err.contains("their passwords included"), "{err}");
+    assert_eq!(mode("emr-playbook.json"), 0o600);
+    assert_eq!(mode("emr-config.json"), before);
+    let names = read(&pipeline, "emr-playbook.json").to_string();
+    assert!(
+        names.contains("Load Acme Redshift Storage Target"),
+        "{names}"
+    );
+}

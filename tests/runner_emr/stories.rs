@@ -1,5 +1,8 @@
 //! What can happen to a run on a cluster, and what the operator sees.
 
+#[path = "told.rs"]
+mod told;
+
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -186,12 +189,13 @@ fn bootstrap_failures_are_tried_again_with_the_same_run() {
     let (code, out, err) = pipeline.run();
     assert_eq!(code, 0, "{out}\n{err}");
     assert!(
-        err.contains("Job failed. 2 tries left...") && err.contains("Job failed. 1 tries left..."),
-        "{err}"
+        out.contains("]  WARN -- : Job failed. 2 tries left...")
+            && out.contains("]  WARN -- : Job failed. 1 tries left..."),
+        "{out}"
     );
     assert!(
-        err.contains("Bootstrap failure detected, retrying in 0 seconds..."),
-        "{err}"
+        out.contains("]  WARN -- : Bootstrap failure detected, retrying in 0 seconds..."),
+        "{out}"
     );
     let requests = pipeline.emr.calls("RunJobFlow");
     assert_eq!(requests.len(), 3);
@@ -546,7 +550,7 @@ fn debugging_survives_a_resume() {
 }
 
 /// A storage target of a made-up schema, and a resolver that knows it.
-fn with_targets(pipeline: &Pipeline) {
+pub(crate) fn with_targets(pipeline: &Pipeline) {
     let registry = pipeline.path("registry");
     for name in ["redshift_config", "elastic_config"] {
         let folder = registry

@@ -9,6 +9,7 @@ use crate::aws::{Aws, AwsSettings};
 use crate::certs::{self, CertSettings, KeyKind};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
+use crate::target::emr::flow;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -55,7 +56,7 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
     if regions.is_empty()
         && let Some(config) = &config
     {
-        let emr = config.emr.as_ref().map(|emr| emr.region.clone());
+        let emr = config.emr.as_ref().map(flow::region);
         regions.extend(emr.or_else(|| config.region.clone()));
     }
     let settings = CertSettings {

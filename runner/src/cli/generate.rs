@@ -1,8 +1,12 @@
 //! `camonica generate`: the files of Dataflow Runner.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::common::{Documents, LockArguments, StepArguments};
 use crate::failure::{Failure, Result};
@@ -152,6 +156,31 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
     }
 }
 
+/// Whether a document has steps of the RDB Loader, which takes storage targets as arguments.
+fn holds_targets(document: &Value) -> bool {
+    let steps = document["data"]["steps"].as_array();
+    steps.into_iter().flatten().any(|step| {
+        let arguments = step["arguments"].as_array();
+        arguments.is_some_and(|words| words.iter().any(|word| word == "--target"))
+    })
+}
+
+/// Writes a file whole; a secret one is readable for its owner only, also if it was there before.
+fn write_file(path: &Path, text: &str, is_secret: bool) -> std::io::Result<()> {
+    let mode = if is_secret { 0o600 } else { 0o666 };
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
+    if is_secret && file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    file.write_all(text.as_bytes())
+}
+
 /// A version of a schema: model, revision, addition.
 fn schema_version(text: Option<&str>) -> Result<Option<&str>> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -181,6 +210,9 @@ fn request(
         lock: None,
         consul: None,
     })?;
+    for warning in &request.config.warnings {
+        super::note(&format!("configuration: {warning}"));
+    }
     request.options = StepArguments {
         resume_from: run.and_then(|run| run.resume_from.clone()),
         skip: skip.to_vec(),
@@ -217,12 +249,25 @@ fn write(
         }
     }
     for (name, document) in files {
-        std::fs::write(Path::new(name), generate::to_text(&document)?)
+        let is_secret = holds_targets(&document);
+        write_file(Path::new(name), &generate::to_text(&document)?, is_secret)
             .map_err(|error| Failure::Config(format!("{name}: {error}")))?;
         super::say(&format!("written {name}"));
+        if is_secret {
+            super::note(&format!(
+                "{name}: the arguments of the RDB Loader hold the storage targets, their passwords included (but for those in the EC2 parameter store): it is \
+                 readable for you only, and steps that are submitted are readable for who may call elasticmapreduce:ListSteps"
+            ));
+        }
     }
     if playbook.is_some() {
         super::say(&format!("the playbook is of run {}", draft.run_id()));
+        if !no_upload {
+            super::say(&format!(
+                "its documents hold keys of registries: remove {} when it has run",
+                draft.documents()
+            ));
+        }
     }
     Ok(())
 }

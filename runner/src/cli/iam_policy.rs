@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use engine::iglu::Resolver;
 
 use super::common::read_resolver;
-use crate::config::Config;
 use crate::config::targets::StorageTargets;
+use crate::config::{Config, TargetKind};
 use crate::failure::{Failure, Result};
 use crate::iam::{self, Needs, Role};
+use crate::security_configuration::region_of_key;
 
 /// Longest managed policy that IAM takes, characters without blanks.
 const LONGEST_POLICY: usize = 6144;
@@ -58,7 +59,6 @@ enum RoleName {
     Service,
 }
 
-#[allow(clippy::print_stderr)] // notes beside the document on standard output
 pub(super) fn execute(arguments: Arguments) -> Result<()> {
     let is_account =
         arguments.account.len() == 12 && arguments.account.bytes().all(|b| b.is_ascii_digit());
@@ -66,6 +66,13 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         return Err(Failure::Config(format!(
             "--account: expected a number of 12 digits, found '{}'",
             arguments.account
+        )));
+    }
+    if let Some(key) = arguments.disk_key.as_deref()
+        && region_of_key(key).is_none()
+    {
+        return Err(Failure::Config(format!(
+            "--disk-key '{key}': expected the ARN of a key, arn:aws:kms:REGION:ACCOUNT:key/ID"
         )));
     }
     let config = Config::read(&arguments.config)?;
@@ -113,18 +120,47 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         .map(Role::name)
         .collect();
     if !others.is_empty() {
-        eprintln!(
+        super::note(&format!(
             "a run needs further policies: --role {}",
             others.join(", --role ")
-        );
+        ));
     }
     let length = document.to_string().len();
     if length > LONGEST_POLICY {
-        eprintln!(
+        super::note(&format!(
             "{length} characters: a managed policy of IAM holds {LONGEST_POLICY}; divide the statements among several"
-        );
+        ));
+    }
+    if let Some(text) = unknown(&needs, role) {
+        super::note(&text);
     }
     Ok(())
+}
+
+/// What a policy may lack, since only the security configuration says it.
+fn unknown(needs: &Needs<'_>, role: Role) -> Option<String> {
+    let config = needs.config;
+    let emr = config.emr.as_ref();
+    let emr = emr.filter(|_| role == Role::Jobs && config.camonica.target == TargetKind::Emr)?;
+    let name = emr.security_configuration.as_ref()?;
+    let cluster = config.camonica.cluster.as_ref();
+    let has_certs =
+        needs.certs.is_some() || cluster.is_some_and(|cluster| cluster.certificates.is_some());
+    let mut lacks = Vec::new();
+    if needs.disk_key.is_none() {
+        lacks.push(
+            "kms:GenerateDataKey on the key of local disks, where it encrypts them (--disk-key ARN)",
+        );
+    }
+    if !has_certs {
+        lacks.push("s3:GetObject on the zip of certificates, where it encrypts in transit (--certs S3-URI)");
+    }
+    (!lacks.is_empty()).then(|| {
+        format!(
+            "what aws.emr.security_configuration '{name}' encrypts is not known here; this role may need {}",
+            lacks.join(", and ")
+        )
+    })
 }
 
 /// URIs in S3 in the configurations of a folder.

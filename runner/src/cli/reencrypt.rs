@@ -73,23 +73,46 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         }
         places.push(place);
     }
-    let mut aws = config
-        .as_ref()
-        .map_or_else(AwsSettings::default, Config::aws_settings);
-    aws.region = arguments.region.clone().or(aws.region);
-    aws.tuning.in_flight = usize::from(arguments.concurrency);
-    let aws = Aws::open(aws).map_err(Failure::Config)?;
     let configured = config
         .as_ref()
         .and_then(|config| config.camonica.kms_key.clone());
-    let wanted = match (arguments.sse, arguments.kms_key.clone().or(configured)) {
-        (Some(Mode::SseS3), _) | (None, None) => Wanted::SseS3,
-        (_, Some(key)) => Wanted::SseKms(reencrypt::key_arn(&aws, &key).map_err(Failure::Config)?),
+    let key = match (arguments.sse, arguments.kms_key.clone().or(configured)) {
+        (Some(Mode::SseS3), _) => None,
         (Some(Mode::SseKms), None) => {
             return Err(Failure::Config(
                 "--sse sse-kms: give --kms-key, or camonica.kms_key in a configuration".into(),
             ));
         }
+        (_, key) => key,
+    };
+    if key.is_none() {
+        for (option, is_given) in [
+            ("--kms-key", arguments.kms_key.is_some()),
+            ("--bucket-key", arguments.bucket_key),
+        ] {
+            if is_given {
+                return Err(Failure::Config(format!(
+                    "{option}: goes with encryption by a key of KMS (--sse sse-kms), and not with keys of S3"
+                )));
+            }
+        }
+    }
+    let mut aws = config
+        .as_ref()
+        .map_or_else(AwsSettings::default, Config::aws_settings);
+    aws.region = arguments.region.clone().or(aws.region);
+    aws.tuning.in_flight = usize::from(arguments.concurrency);
+    let aws = Aws::open(aws).map_err(|error| {
+        let hint = if error.contains("no region") {
+            "; here --region says it, too"
+        } else {
+            ""
+        };
+        Failure::Config(format!("{error}{hint}"))
+    })?;
+    let wanted = match key {
+        None => Wanted::SseS3,
+        Some(key) => Wanted::SseKms(reencrypt::key_arn(&aws, &key).map_err(Failure::Config)?),
     };
     let mut left = Vec::new();
     for place in places {

@@ -5,7 +5,8 @@ use clap::{Args, ValueEnum};
 use crate::aws::{Aws, AwsSettings};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
-use crate::security_configuration::{Created, S3Encryption, SecurityConfiguration};
+use crate::security_configuration::{Created, S3Encryption, SecurityConfiguration, region_of_key};
+use crate::target::emr::flow;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -59,6 +60,19 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         (Some(config), None) if config.encrypted => S3Mode::SseS3,
         _ => S3Mode::None,
     });
+    if arguments.s3_key.is_some() && mode != S3Mode::SseKms {
+        return Err(Failure::Config(
+            "--s3-key: goes with --s3 sse-kms; leave one of them out".into(),
+        ));
+    }
+    if mode == S3Mode::SseKms
+        && arguments.s3_key.is_none()
+        && let Some(key) = key.as_deref().filter(|key| region_of_key(key).is_none())
+    {
+        return Err(Failure::Config(format!(
+            "camonica.kms_key '{key}': a security configuration takes the ARN of a key: give --s3-key arn:aws:kms:REGION:ACCOUNT:key/ID"
+        )));
+    }
     let s3 = match (mode, key) {
         (S3Mode::None, _) => None,
         (S3Mode::SseS3, _) => Some(S3Encryption::SseS3),
@@ -75,7 +89,7 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
         ebs: arguments.ebs,
         in_transit: arguments.in_transit,
     };
-    let mistakes = wanted.mistakes(config.as_ref());
+    let mistakes = wanted.mistakes(config.as_ref(), arguments.region.as_deref());
     if !mistakes.is_empty() {
         return Err(Failure::Config(mistakes.join("\n")));
     }
@@ -96,9 +110,7 @@ pub(super) fn execute(arguments: Arguments) -> Result<()> {
     let mut settings = config
         .as_ref()
         .map_or_else(AwsSettings::default, Config::aws_settings);
-    let region = arguments
-        .region
-        .or_else(|| emr.map(|emr| emr.region.clone()));
+    let region = arguments.region.or_else(|| emr.map(flow::region));
     settings.region = region.or(settings.region);
     let aws = Aws::open(settings).map_err(Failure::Config)?;
     let said = match wanted.create(&name, &aws).map_err(Failure::Config)? {

@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! camonica:
-//!   target: local            # where the jobs run: local, emr or hosts [emr where aws.emr.jobflow is set, else local]
+//!   target: local            # where the jobs run: local, emr or hosts [emr where aws.emr is set, else local]
 //!   workers: 8               # threads [one a core]
 //!   memory_limit: 2G         # buffers and tables [the smaller of 1 GiB and 60 % of the machine]
 //!   skip_corrupt: false      # count and leave damaged objects instead of ending the job
@@ -102,7 +102,7 @@ impl CamonicaSettings {
             .map(|target| (target.name(), target));
         let target = reader.choice(&key("target"), &targets, false, false);
         // a configuration of the reference's asks for a cluster; one without it runs here
-        let default = if reader.has("aws.emr.jobflow") {
+        let default = if reader.has("aws.emr") && !reader.has(&key("target")) {
             TargetKind::Emr
         } else {
             TargetKind::Local

@@ -1,6 +1,8 @@
 //! `aws.emr`: the cluster that the reference asked for. It has its effect with target `emr`; with the others its types are
 //! checked and the keys are named in one line of the log.
 
+pub mod limits;
+
 use std::collections::BTreeMap;
 
 use super::problem::Problem;
@@ -99,10 +101,10 @@ const WITHOUT_EFFECT: [&str; 14] = [
 impl EmrSettings {
     /// Reads the block; `None` when a key is missing, which is a mistake only when the target is `emr` (`strict`).
     pub fn read(reader: &mut Reader<'_>, strict: bool) -> Option<Self> {
-        reader.leniently(!strict, Self::read_block)
+        reader.leniently(!strict, |reader| Self::read_block(reader, strict))
     }
 
-    fn read_block(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read_block(reader: &mut Reader<'_>, strict: bool) -> Option<Self> {
         let key = |name: &str| format!("aws.emr.{name}");
         let count = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
         let ami_version = reader.text(&key("ami_version"));
@@ -143,6 +145,48 @@ impl EmrSettings {
             let line = reader.line(&key("additional_info"));
             let text = "expected JSON, found another text";
             reader.problem(Problem::new(key("additional_info"), text).at(line));
+        }
+        if strict {
+            use limits::{LONGEST_NAME, LONGEST_TEXT};
+            let has_tasks = task_instance_count != Some(0);
+            let task_type = task_instance_type.as_ref().filter(|_| has_tasks);
+            let texts = [
+                ("jobflow_role", jobflow_role.as_ref(), LONGEST_TEXT),
+                ("service_role", service_role.as_ref(), LONGEST_TEXT),
+                (
+                    "security_configuration",
+                    security_configuration.as_ref(),
+                    LONGEST_TEXT,
+                ),
+                ("ec2_subnet_id", ec2_subnet_id.as_ref(), LONGEST_NAME),
+                ("ec2_key_name", ec2_key_name.as_ref(), LONGEST_NAME),
+                ("jobflow.job_name", job_name.as_ref(), LONGEST_NAME),
+                (
+                    "jobflow.master_instance_type",
+                    master_instance_type.as_ref(),
+                    LONGEST_NAME,
+                ),
+                (
+                    "jobflow.core_instance_type",
+                    core_instance_type.as_ref(),
+                    LONGEST_NAME,
+                ),
+                ("jobflow.task_instance_type", task_type, LONGEST_NAME),
+                ("additional_info", additional_info.as_ref(), LONGEST_TEXT),
+            ];
+            let parts = limits::Parts {
+                ami_version: ami_version.as_deref(),
+                security_configuration: security_configuration.as_deref(),
+                texts: texts
+                    .map(|(name, text, most)| (name, text.map(String::as_str), most))
+                    .to_vec(),
+                actions: bootstrap.len()
+                    + usize::from(hbase.is_some())
+                    + usize::from(lingual.is_some()),
+                volume: core_instance_ebs.as_ref(),
+                bid: task_instance_bid,
+            };
+            limits::check(reader, &parts);
         }
         Some(Self {
             ami_version: ami_version?,
@@ -319,11 +363,62 @@ mod tests {
                 true,
                 "aws.emr.additional_info: expected JSON, found another text (line 24)",
             ),
+            (
+                "ami_version: 5.9.0",
+                "ami_version: emr-5.9.0",
+                true,
+                "aws.emr.ami_version: expected a release of EMR such as 5.9.0, found the text 'emr-5.9.0' (line 3; write it without emr-)",
+            ),
+            (
+                "ami_version: 5.9.0",
+                "security_configuration: acme\n    ami_version: 4.7.9",
+                true,
+                "aws.emr.security_configuration: 'acme' needs EMR 4.8.0 or later, found ami_version 4.7.9 (line 3; leave it empty, or set ami_version to 5.9.0 or later)",
+            ),
+            (
+                "task_instance_bid: 0.015",
+                "task_instance_bid: 0",
+                true,
+                "aws.emr.jobflow.task_instance_bid: expected a price in USD above 0, found 0 (line 20; leave it empty for machines on demand)",
+            ),
+            (
+                "volume_type: gp2",
+                "volume_type: io1",
+                true,
+                "aws.emr.jobflow.core_instance_ebs.volume_iops: expected a number of at least 100 for a volume of type io1, found nothing",
+            ),
+            (
+                "service_role: EMR_DefaultRole",
+                "service_role: ''",
+                true,
+                "aws.emr.service_role: expected a text, found an empty one (line 6)",
+            ),
+            // all at once
+            (
+                "core_instance_ebs: {volume_size: 100, volume_type: gp2}\n      task_instance_count: 0",
+                "core_instance_ebs: {volume_size: 2000, volume_type: standard}\n      task_instance_count: -1",
+                true,
+                "aws.emr.jobflow.core_instance_ebs.volume_size: expected 1 to 1024 GB for a volume of type standard, found 2000 (line 17)\naws.emr.jobflow.task_instance_count: expected an integer of at least 0, found the number -1 (line 18)",
+            ),
+            // without a cluster it has no effect
+            ("volume_type: gp2", "volume_type: io1", false, ""),
+            (
+                "bootstrap: []",
+                "bootstrap: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o]",
+                true,
+                "aws.emr.bootstrap: 17 bootstrap actions with those of HBase, Lingual and the engine, and EMR takes 16 (line 10; make one script of several)",
+            ),
         ] {
             assert!(BLOCK.contains(from), "{from}");
             let (_, problems, _) = read(&BLOCK.replace(from, to), strict);
             assert_eq!(problems, problem, "{from} -> {to}");
         }
+        let long = format!("job_name: {}", "x".repeat(257));
+        let (_, problems, _) = read(&BLOCK.replace("job_name: Snowplow ETL", &long), true);
+        assert_eq!(
+            problems,
+            "aws.emr.jobflow.job_name: expected at most 256 characters, found 257 (line 13)"
+        );
         assert_eq!(read("x: 1", true).1.lines().count(), 2);
         assert!(read("aws: {}", false).1.is_empty());
     }

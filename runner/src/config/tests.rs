@@ -29,8 +29,19 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
+/// A configuration of target `local`, unless it names another: `aws.emr` alone asks for a cluster.
+fn local(text: &str) -> String {
+    if !text.contains("  emr:") || text.contains("target: ") {
+        text.to_owned()
+    } else if text.contains("camonica: {") {
+        text.replace("camonica: {", "camonica: {target: local, ")
+    } else {
+        text.to_owned() + "camonica: {target: local}\n"
+    }
+}
+
 fn parse(text: &str) -> std::result::Result<Config, Mistakes> {
-    Config::parse(text, &environment)
+    Config::parse(&local(text), &environment)
 }
 
 fn mistakes(text: &str) -> String {
@@ -71,15 +82,17 @@ fn files_of_r102_and_keys_that_are_absent() {
     let config = parse(&text).unwrap();
     assert!(!config.encrypted);
     assert_eq!(config.aws_settings().encryption, Encryption::None);
-    let config = Config::parse(&BATCH, &|_| None).unwrap();
+    let config = Config::parse(&local(&BATCH), &|_| None).unwrap();
     assert!(config.aws_settings().keys.is_none());
     for word in ["env", "iam", "default"] {
-        let config = Config::parse(&BATCH, &|_| Some(word.into())).unwrap();
+        let config = Config::parse(&local(&BATCH), &|_| Some(word.into())).unwrap();
         assert!(config.aws_settings().keys.is_none());
     }
-    let text = Config::parse(&BATCH, &|name| (name == "KEY_ID").then(|| "AKIA".into()))
-        .unwrap_err()
-        .to_string();
+    let text = Config::parse(&local(&BATCH), &|name| {
+        (name == "KEY_ID").then(|| "AKIA".into())
+    })
+    .unwrap_err()
+    .to_string();
     assert_eq!(
         text,
         "aws.secret_access_key: expected a text since aws.access_key_id is set, found nothing (line 3; leave both empty to use the environment, a profile, or the role of the machine)"
@@ -168,6 +181,69 @@ fn a_cluster_needs_its_keys() {
         text,
         "camonica.target: expected local, emr or hosts, found the text 'spark' (line 38)"
     );
+}
+
+#[test]
+fn a_cluster_is_asked_for_by_its_block_alone() {
+    let found = |text: &str| match Config::parse(text, &environment) {
+        Ok(config) => config.camonica.target.name().to_owned(),
+        Err(mistakes) => mistakes.to_string(),
+    };
+    // whatever is missing in it
+    let text = found(&BATCH);
+    assert!(
+        text.contains("aws.emr.service_role: expected a text, found nothing"),
+        "{text}"
+    );
+    let at = BATCH.find("  emr:").unwrap();
+    let end = BATCH.find("collectors:").unwrap();
+    let without = |emr: &str| format!("{}{emr}{}", &BATCH[..at], &BATCH[end..]);
+    for (emr, camonica, target) in [
+        ("", "", "local"),
+        ("  emr:\n", "", "local"),
+        (
+            "  emr: {region: x}\n",
+            "camonica: {target: local}\n",
+            "local",
+        ),
+        (
+            "  emr: {region: x}\n",
+            "camonica: {target: hosts, hosts: [a]}\n",
+            "hosts",
+        ),
+    ] {
+        assert_eq!(
+            found(&(without(emr) + camonica)),
+            target,
+            "{emr} {camonica}"
+        );
+    }
+}
+
+#[test]
+fn an_ami_without_applications_is_told_before_anything_is_begun() {
+    let emr = |ami: &str| {
+        let block = format!(
+            "  emr:\n    ami_version: {ami}\n    region: eu-west-1\n    jobflow_role: a\n    service_role: b\n    ec2_key_name: c\n    jobflow: {{job_name: x, master_instance_type: m4.large, core_instance_count: 1, core_instance_type: m4.large, task_instance_count: 0, task_instance_type: m4.large}}\n    bootstrap_failure_tries: 3\n"
+        );
+        let at = BATCH.find("  emr:").unwrap();
+        let end = BATCH.find("collectors:").unwrap();
+        let text = format!("{}{block}{}", &BATCH[..at], &BATCH[end..]);
+        (
+            Config::parse(&text, &environment).map_err(|mistakes| mistakes.to_string()),
+            Config::parse(&text.replace("thrift", "cloudfront"), &environment).is_ok(),
+        )
+    };
+    assert!(emr("4.0.0").0.is_ok() && emr("5.9.0").0.is_ok());
+    let (found, is_good) = emr("3.11.0");
+    assert_eq!(
+        found.unwrap_err(),
+        "aws.emr.ami_version: Please use an EMR release_label not ami_version: 3.11.0 is older than 4.0.0 (line 26; set 5.9.0 or later)"
+    );
+    assert!(!is_good);
+    // Thrift events and AMI 2 have words of their own, when the options are checked
+    let (found, is_good) = emr("2.4.11");
+    assert!(found.is_ok() && !is_good);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::step::source;
 use crate::target::emr::chance::random_uuid;
 use crate::target::emr::distcp_steps;
 use crate::target::emr::flow::{folder_uri, region};
-use crate::target::emr::steps::{ClusterStep, Job, Paths};
+use crate::target::emr::steps::{ClusterStep, Job, Paths, check_all};
 
 /// Version of the schema of playbooks.
 pub const SCHEMA_VERSION: &str = "1-0-1";
@@ -39,6 +39,17 @@ impl Draft<'_> {
             etl_tstamp_ms: self.etl_tstamp_ms,
             resolver: &request.resolver,
         };
+        if let Some(key) = &request.config.camonica.kms_key {
+            let how = if request.config.encrypted {
+                "with keys of S3"
+            } else {
+                "as the default of its bucket says"
+            };
+            tracing::warn!(
+                "camonica.kms_key {key}: S3DistCp knows no keys of KMS, so what the playbook stages and archives is encrypted {how}; \
+                 `camonica run` asks for the key with every write"
+            );
+        }
         let mut steps = Vec::new();
         if request.debug {
             steps.push(job.debugging());
@@ -47,9 +58,7 @@ impl Draft<'_> {
         for step in &plan.steps {
             steps.extend(self.steps_of(*step, &plan, &job, objects)?);
         }
-        for step in &steps {
-            step.check().map_err(Failure::Config)?;
-        }
+        check_all(&steps).map_err(Failure::Config)?;
         let steps: Vec<Value> = steps
             .iter()
             .map(|step| {

@@ -362,3 +362,128 @@ fn nodes_of_a_cluster_open_the_keys_of_their_jobs() {
     let document = policy(&needs(&config, &storage), Role::Runner).unwrap();
     assert!(!allows(&document, "kms:Decrypt", KEY));
 }
+
+#[test]
+fn nodes_of_a_cluster_fetch_scripts_jars_and_passwords() {
+    use crate::config::targets::{Purpose, StorageTarget};
+    let config = config("target: emr", |text| {
+        text.replace(
+            "    ec2_key_name: acme\n",
+            "    ec2_key_name: acme\n    bootstrap: [s3://acme-scripts/one.sh, file:/usr/local/two.sh]\n",
+        )
+        .replace("lingual: }", "lingual: '1.1'}")
+        .replace("EMR_EC2_DefaultRole", "arn:aws:iam::1:instance-profile/nodes")
+        .replace("jsonpath_assets:", "jsonpath_assets: s3://acme-jsonpaths/x")
+    });
+    let with_targets = StorageTargets {
+        enriched_events: vec![StorageTarget {
+            file: "r.json".into(),
+            kind: "redshift_config",
+            schema: String::new(),
+            name: "r".into(),
+            id: None,
+            purpose: Purpose::EnrichedEvents,
+            document: json!({"data": {
+                "password": {"ec2ParameterStore": {"parameterName": "/acme/password"}},
+                "sshTunnel": {"bastion": {"key": {"ec2ParameterStore": {"parameterName": "acme.key"}}}},
+            }}),
+        }],
+        ..StorageTargets::default()
+    };
+    let without = policy(&needs(&config, &StorageTargets::default()), Role::Jobs).unwrap();
+    let with = policy(&needs(&config, &with_targets), Role::Jobs).unwrap();
+    for (action, resource, alone, loaded) in [
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::acme-scripts/one.sh",
+            true,
+            true,
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::acme-scripts/other.sh",
+            false,
+            false,
+        ),
+        (
+            "s3:PutObject",
+            "arn:aws:s3:::acme-scripts/one.sh",
+            false,
+            false,
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::files.concurrentinc.com/lingual/1.1/lingual-client/install-lingual-client.sh",
+            true,
+            true,
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::snowplow-hosted-assets/4-storage/rdb-loader/snowplow-rdb-loader-0.14.0.jar",
+            false,
+            true,
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::acme-jsonpaths/x/y.json",
+            false,
+            true,
+        ),
+        (
+            "ssm:GetParameter",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/acme/password",
+            false,
+            true,
+        ),
+        (
+            "ssm:GetParameter",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/acme.key",
+            false,
+            true,
+        ),
+        (
+            "ssm:GetParameter",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/other",
+            false,
+            false,
+        ),
+    ] {
+        assert_eq!(
+            allows(&without, action, resource),
+            alone,
+            "{action} {resource}"
+        );
+        assert_eq!(
+            allows(&with, action, resource),
+            loaded,
+            "{action} {resource}"
+        );
+    }
+    let runner = policy(&needs(&config, &with_targets), Role::Runner).unwrap();
+    assert!(allows(&runner, "iam:PassRole", "arn:aws:iam::1:role/nodes"));
+    assert!(!allows(
+        &runner,
+        "ssm:GetParameter",
+        "arn:aws:ssm:eu-west-1:1:parameter/acme.key"
+    ));
+}
+
+#[test]
+fn the_zone_of_a_cluster_names_its_region() {
+    let policy_of = |change: &str| {
+        let config = config("target: emr", |text| {
+            text.replace("    ec2_subnet_id: subnet-1\n", change)
+        });
+        let storage = StorageTargets::default();
+        policy(&needs(&config, &storage), Role::Runner).unwrap()
+    };
+    let cluster = |region: &str| format!("arn:aws:elasticmapreduce:{region}:1:cluster/j-1");
+    let describe = "elasticmapreduce:DescribeCluster";
+    let zone = policy_of("    placement: us-east-1a\n");
+    assert!(allows(&zone, describe, &cluster("us-east-1")));
+    assert!(!allows(&zone, describe, &cluster("eu-west-1")));
+    // a subnet cancels it
+    let both = policy_of("    placement: us-east-1a\n    ec2_subnet_id: subnet-1\n");
+    assert!(allows(&both, describe, &cluster("eu-west-1")));
+    assert!(!allows(&both, describe, &cluster("us-east-1")));
+}

@@ -58,7 +58,7 @@ pub(super) fn deduplication_is_there(storage: &StorageTargets, plan: &Plan) -> R
 ///
 /// # Errors
 /// `Config` for another.
-pub(super) fn run_id(text: &str) -> Result<()> {
+pub(crate) fn run_id(text: &str) -> Result<()> {
     let is_good = text.len() <= 32
         && text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');

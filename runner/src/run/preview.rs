@@ -3,7 +3,7 @@
 use engine::job::options::now_ms;
 use engine::store::Location;
 
-use crate::config::Config;
+use crate::config::{Config, TargetKind};
 use crate::failure::{Failure, Result};
 use crate::journal::Records;
 use crate::objects::{ObjectEntry, Objects};
@@ -221,6 +221,10 @@ fn step_size(
             (size, format!("{} -> {to}", config.shredded.good))
         }
         StepName::Elasticsearch => (None, "bad rows -> storage targets".into()),
+        StepName::RdbLoad if config.camonica.target == TargetKind::Emr => (
+            None,
+            "storage targets, by the reference's RDB Loader on the cluster".into(),
+        ),
         StepName::RdbLoad => (None, "skipped: loading is not available yet".into()),
     })
 }

@@ -30,6 +30,7 @@ pub mod steps;
 mod verdict;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::enrichment::config::EnrichmentConfigs;
@@ -42,6 +43,7 @@ use crate::config::emr::EmrSettings;
 use crate::config::targets::StorageTargets;
 use crate::config::{Config, TargetKind};
 use crate::monitoring::log::NOT_STARTED;
+use crate::observer::Level;
 use crate::plan::StepName;
 use crate::step::{self, RunContext, StepOutcome, committed_before, shred};
 
@@ -59,8 +61,6 @@ use watch::{Watched, poll, sleep};
 const BOOTSTRAP_PAUSE: Duration = Duration::from_secs(600);
 /// Looks at a cluster that should end by itself before it is ended.
 const LOOKS_AT_END: u32 = 10;
-/// Most steps of one request.
-const MOST_STEPS: usize = 256;
 
 /// Steps of a run that need the cluster.
 const ON_CLUSTER: [StepName; 4] = [
@@ -99,7 +99,7 @@ impl Target for Emr {
         let config = &context.config;
         let emr = settings(context)?;
         flow::check_ami(&emr.ami_version)?;
-        check_folders(context)?;
+        check_folders(config)?;
         if let Some(endpoint) = &config.camonica.emr_endpoint {
             check_endpoint(endpoint, "camonica.emr_endpoint")?;
         }
@@ -112,11 +112,14 @@ impl Target for Emr {
             self.engine = Some(EngineBinary::find(binary, cluster)?);
         }
         if self.left.contains(&StepName::RdbLoad) {
-            tracing::warn!(
-                "the reference's RDB Loader takes the storage targets as step arguments, their passwords included: who may call elasticmapreduce:ListSteps can read them (passwords in the EC2 parameter store are not shown)"
+            // documents that are too long for it are told before anything moves
+            steps::check_all(&loader_steps(&job_of(context)?))?;
+            context.say(
+                Level::Warn,
+                "the reference's RDB Loader takes the storage targets as step arguments, their passwords included: who may call elasticmapreduce:ListSteps can read them (passwords in the EC2 parameter store are not shown)",
             );
         }
-        self.api = Some(api_of(config, emr)?);
+        self.api = Some(api_of(config, emr)?.stopped_by(Arc::clone(&context.cancel)));
         self.record = EmrRecord::read(&context.objects, &config.log, &context.run_id)?;
         Ok(())
     }
@@ -154,13 +157,18 @@ impl Target for Emr {
 
     fn load(&mut self, context: &RunContext) -> Result<StepOutcome, String> {
         if !has_work(context, StepName::RdbLoad) {
+            context.say(Level::Info, "No RDB Loader logs");
             return Ok(StepOutcome::skipped(
                 "no storage target has the purpose ENRICHED_EVENTS",
             ));
         }
         let watched = self.on_cluster(context, StepName::RdbLoad)?;
+        self.loader_logs(context, &watched.steps);
         Ok(StepOutcome {
-            summary: self.loader_logs(context),
+            summary: format!(
+                "storage targets were loaded by cluster {}",
+                watched.cluster.id
+            ),
             report: serde_json::json!({ "cluster": watched.cluster.id }),
         })
     }
@@ -179,24 +187,32 @@ impl Target for Emr {
         };
         // the documents hold keys of registries, and nothing reads them any more
         let folder = Documents::folder(&context.config.log, &context.run_id);
+        let mut is_completed = false;
         for _ in 0..LOOKS_AT_END {
             let cluster = api.describe(&id).map_err(told)?;
+            let steps = api.steps(&id);
+            let all_are_completed = steps.as_ref().is_ok_and(|steps| {
+                !steps.is_empty() && steps.iter().all(|step| step.state == "COMPLETED")
+            });
+            if all_are_completed && !is_completed {
+                is_completed = true;
+                let text = format!("EMR jobflow {id} completed successfully.");
+                context.say(Level::Debug, &text);
+            }
             if cluster.is_ending() {
                 return Documents::remove(&context.objects, &folder);
             }
-            let is_open = api
-                .steps(&id)
-                .map_err(told)?
-                .iter()
-                .any(ClusterStepView::is_open);
-            if is_open {
-                tracing::warn!("cluster {id} goes on with its steps: resume attaches to it again");
+            if steps.map_err(told)?.iter().any(ClusterStepView::is_open) {
+                let text =
+                    format!("cluster {id} goes on with its steps: resume attaches to it again");
+                context.say(Level::Warn, &text);
                 return Ok(());
             }
             std::thread::sleep(poll(context).min(Duration::from_secs(30)));
         }
         api.terminate(&id).map_err(told)?;
-        tracing::warn!("cluster {id} did not end by itself, and was ended");
+        let text = format!("cluster {id} did not end by itself, and was ended");
+        context.say(Level::Warn, &text);
         Documents::remove(&context.objects, &folder)
     }
 }
@@ -277,17 +293,14 @@ impl Emr {
                         let text = failure_text(&watched.cluster, &watched.steps);
                         return Err(format!("{text}\n{NOT_STARTED}{}", watched.cluster.message));
                     }
-                    let longest = context
-                        .config
-                        .camonica
-                        .emr_bootstrap_pause
-                        .unwrap_or(BOOTSTRAP_PAUSE);
-                    let pause = longest.mul_f64(chance());
-                    tracing::warn!("Job failed. {tries_left} tries left...");
-                    tracing::warn!(
+                    let longest = context.config.camonica.emr_bootstrap_pause;
+                    let pause = pause_before_retry(longest.unwrap_or(BOOTSTRAP_PAUSE), chance());
+                    let say = |text: String| context.say(Level::Warn, &text);
+                    say(format!("Job failed. {tries_left} tries left..."));
+                    say(format!(
                         "Bootstrap failure detected, retrying in {} seconds...",
                         pause.as_secs()
-                    );
+                    ));
                     if !sleep(context, pause) {
                         return Err("the run was stopped before the next try".into());
                     }
@@ -331,7 +344,8 @@ impl Emr {
             Err(error) => return Err(error),
         };
         if matches!(seen.verdict, Verdict::Going | Verdict::Done) {
-            tracing::info!("attached to cluster {id}, which is {}", seen.cluster.state);
+            let text = format!("attached to cluster {id}, which is {}", seen.cluster.state);
+            context.say(Level::Info, &text);
             self.known = Some(attempt.token);
             return Ok(true);
         }
@@ -344,15 +358,7 @@ impl Emr {
         let token = random_hex();
         let emr = settings(context)?;
         let steps = self.steps(context, first, &token[..8])?;
-        for step in &steps {
-            step.check()?;
-        }
-        if steps.len() > MOST_STEPS {
-            return Err(format!(
-                "{} steps: EMR takes {MOST_STEPS} at once; give fewer storage targets",
-                steps.len()
-            ));
-        }
+        steps::check_all(&steps)?;
         let config = &context.config;
         let files = match &self.engine {
             Some(engine) => Some(engine.upload(&context.objects, &config.log)?),
@@ -379,11 +385,14 @@ impl Emr {
         });
         self.record
             .write(&context.objects, &config.log, &context.run_id)?;
-        tracing::info!("asking for a cluster: {}", flow.in_words());
+        context.say(Level::Debug, "Initializing EMR jobflow");
+        let text = format!("asking for a cluster: {}", flow.in_words());
+        context.say(Level::Info, &text);
         let id = self.api()?.run_job_flow(&flow, &token, asked_ms)?;
         self.note(context, |attempt| attempt.cluster_id = Some(id.clone()))?;
         self.known = Some(token);
-        tracing::info!("EMR jobflow {id} started, waiting for jobflow to complete...");
+        let text = format!("EMR jobflow {id} started, waiting for jobflow to complete...");
+        context.say(Level::Debug, &text);
         Ok(())
     }
 
@@ -394,15 +403,7 @@ impl Emr {
         first: StepName,
         attempt: &str,
     ) -> Result<Vec<ClusterStep>, String> {
-        let job = Job {
-            config: &context.config,
-            emr: settings(context)?,
-            storage: &context.storage,
-            plan: &context.plan,
-            run_id: &context.run_id,
-            etl_tstamp_ms: context.etl_tstamp_ms,
-            resolver: &context.resolver,
-        };
+        let job = job_of(context)?;
         let mut steps = Vec::new();
         if context.debug {
             steps.push(job.debugging());
@@ -431,11 +432,7 @@ impl Emr {
                     steps.push(job.shred(&paths, attempt));
                 }
                 StepName::Elasticsearch => steps.extend(job.elasticsearch()),
-                StepName::RdbLoad => {
-                    let targets = &context.storage.enriched_events;
-                    let ids: Vec<String> = targets.iter().map(|_| random_uuid()).collect();
-                    steps.extend(job.load(&ids));
-                }
+                StepName::RdbLoad => steps.extend(loader_steps(&job)),
                 _ => {}
             }
         }
@@ -503,6 +500,25 @@ fn outcome(
     })
 }
 
+/// What the steps of a run are made from.
+fn job_of(context: &RunContext) -> Result<Job<'_>, String> {
+    Ok(Job {
+        config: &context.config,
+        emr: settings(context)?,
+        storage: &context.storage,
+        plan: &context.plan,
+        run_id: &context.run_id,
+        etl_tstamp_ms: context.etl_tstamp_ms,
+        resolver: &context.resolver,
+    })
+}
+
+fn loader_steps(job: &Job<'_>) -> Vec<ClusterStep> {
+    let targets = &job.storage.enriched_events;
+    let ids: Vec<String> = targets.iter().map(|_| random_uuid()).collect();
+    job.load(&ids)
+}
+
 fn attempt_step(step: &ClusterStep) -> AttemptStep {
     AttemptStep {
         step: step.step.map_or("", StepName::name).to_owned(),
@@ -510,6 +526,12 @@ fn attempt_step(step: &ClusterStep) -> AttemptStep {
         id: None,
         log: step.log.clone(),
     }
+}
+
+/// The pause before the next try after a bootstrap failure: evenly from one second to `longest`; `chance` is from 0 to 1.
+fn pause_before_retry(longest: Duration, chance: f64) -> Duration {
+    let least = Duration::from_secs(1).min(longest);
+    least + (longest - least).mul_f64(chance)
 }
 
 fn settings(context: &RunContext) -> Result<&EmrSettings, String> {
@@ -540,8 +562,10 @@ fn is_this_machine(config: &Config) -> bool {
 }
 
 /// The nodes of a cluster reach S3, and not this machine's disks.
-fn check_folders(context: &RunContext) -> Result<(), String> {
-    let config = &context.config;
+///
+/// # Errors
+/// For a folder on them.
+pub fn check_folders(config: &Config) -> Result<(), String> {
     if is_this_machine(config) {
         return Ok(());
     }
@@ -553,6 +577,14 @@ fn check_folders(context: &RunContext) -> Result<(), String> {
         ),
         ("enriched.good", Some(&config.enriched.good)),
         ("enriched.bad", config.enriched.bad.as_ref()),
+        (
+            "enriched.errors",
+            config
+                .enriched
+                .errors
+                .as_ref()
+                .filter(|_| config.errors_apart()),
+        ),
         ("shredded.good", Some(&config.shredded.good)),
         ("shredded.bad", Some(&config.shredded.bad)),
     ];
@@ -564,4 +596,19 @@ fn check_folders(context: &RunContext) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_of_one_second_at_least() {
+        let pause = |longest: u64, chance| pause_before_retry(Duration::from_secs(longest), chance);
+        assert_eq!(pause(600, 0.0), Duration::from_secs(1));
+        assert_eq!(pause(600, 1.0), Duration::from_secs(600));
+        assert!((1..600).contains(&pause(600, 0.5).as_secs()));
+        let short = Duration::from_millis(100);
+        assert_eq!(pause_before_retry(short, 0.3), short);
+    }
 }

@@ -7,7 +7,8 @@
 //! when its answer was lost, the cluster is looked for by the tag of the attempt first.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::Region;
@@ -123,6 +124,8 @@ pub struct EmrAccess {
 /// The client of EMR.
 pub struct EmrApi {
     access: EmrAccess,
+    /// Set when the state of a cluster is not to be asked for again.
+    stop: Arc<AtomicBool>,
     aws: Mutex<(Aws, Client)>,
 }
 
@@ -161,7 +164,18 @@ impl EmrApi {
     /// What cannot be used.
     pub fn open(access: EmrAccess) -> Result<Self, String> {
         let aws = Mutex::new(connect(&access)?);
-        Ok(Self { access, aws })
+        Ok(Self {
+            access,
+            stop: Arc::default(),
+            aws,
+        })
+    }
+
+    /// The same; once `stop` is set, a question about a cluster that failed is not asked again: the time of a run ends also
+    /// while EMR does not answer. Calls that change something go on to be tried.
+    #[must_use]
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
     }
 
     /// Starts the cluster of an attempt, once: if the answer is lost, the cluster is found again by the tag `attempt`, among
@@ -382,8 +396,16 @@ impl EmrApi {
             if !self.is_passing(&refusal) {
                 return Err(text);
             }
+            let is_question = matches!(operation, "DescribeCluster" | "ListSteps");
+            let is_stopped = || is_question && self.stop.load(Ordering::Relaxed);
+            if is_stopped() {
+                return Err(text);
+            }
             if !waits.wait("EMR", &text, None) {
                 return Err(waits.given_up(&text));
+            }
+            if is_stopped() {
+                return Err(text);
             }
         }
     }

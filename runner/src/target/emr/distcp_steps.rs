@@ -22,10 +22,33 @@ struct Copy<'c> {
     more: Vec<&'c str>,
 }
 
-/// `s3.amazonaws.com` for `us-east-1`, else `s3-<region>.amazonaws.com`.
+/// Beginnings of the names of regions that were opened since 2019, or lie apart: they do not answer to the old form of names.
+const NEWER_REGIONS: [&str; 14] = [
+    "af-",
+    "ap-east-",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-",
+    "eu-central-2",
+    "eu-south-",
+    "il-",
+    "me-",
+    "mx-",
+];
+
+/// `s3.amazonaws.com` for `us-east-1`, else `s3-<region>.amazonaws.com`, as the reference says it; in regions that it did not
+/// know `s3.<region>.amazonaws.com`, and in China's with `.cn` at the end.
 pub fn s3_endpoint(region: &str) -> String {
     if region == "us-east-1" {
         "s3.amazonaws.com".into()
+    } else if region.starts_with("cn-") {
+        format!("s3.{region}.amazonaws.com.cn")
+    } else if NEWER_REGIONS.iter().any(|name| region.starts_with(name)) {
+        format!("s3.{region}.amazonaws.com")
     } else {
         format!("s3-{region}.amazonaws.com")
     }
@@ -162,5 +185,29 @@ fn copy(config: &Config, ami_version: &str, copy: Copy<'_>) -> ClusterStep {
         jar: jar.into(),
         args,
         log: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_regions() {
+        for (region, expected) in [
+            ("us-east-1", "s3.amazonaws.com"),
+            ("us-east-2", "s3-us-east-2.amazonaws.com"),
+            ("eu-west-1", "s3-eu-west-1.amazonaws.com"),
+            ("eu-central-1", "s3-eu-central-1.amazonaws.com"),
+            ("ap-south-1", "s3-ap-south-1.amazonaws.com"),
+            ("ap-southeast-2", "s3-ap-southeast-2.amazonaws.com"),
+            ("us-gov-west-1", "s3-us-gov-west-1.amazonaws.com"),
+            ("eu-south-1", "s3.eu-south-1.amazonaws.com"),
+            ("eu-central-2", "s3.eu-central-2.amazonaws.com"),
+            ("me-south-1", "s3.me-south-1.amazonaws.com"),
+            ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn"),
+        ] {
+            assert_eq!(s3_endpoint(region), expected);
+        }
     }
 }

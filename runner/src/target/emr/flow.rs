@@ -19,6 +19,7 @@ use engine::store::Location;
 use super::files::EngineFiles;
 use super::steps::ClusterStep;
 use crate::config::emr::EmrSettings;
+use crate::config::emr::limits::MOST_ACTIONS;
 use crate::config::{Config, version};
 
 /// Tag that names the run.
@@ -121,7 +122,7 @@ impl JobFlow {
     /// them need its own bootstrap script. `tags` come after those of the configuration.
     ///
     /// # Errors
-    /// For an AMI that the reference cannot start either.
+    /// For an AMI that the reference cannot start either, and for too many bootstrap actions.
     pub fn new(
         config: &Config,
         emr: &EmrSettings,
@@ -178,6 +179,13 @@ impl JobFlow {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         all_tags.extend(tags);
+        let bootstrap = bootstrap(config, emr, &region, files, has_reference_jars);
+        if bootstrap.len() > MOST_ACTIONS {
+            return Err(format!(
+                "aws.emr.bootstrap: {} bootstrap actions with the reference's and ours, and EMR takes {MOST_ACTIONS}: make one script of several",
+                bootstrap.len()
+            ));
+        }
         Ok(Self {
             name: jobflow.job_name.clone(),
             release_label: format!("emr-{}", emr.ami_version),
@@ -188,7 +196,7 @@ impl JobFlow {
             service_role: emr.service_role.clone(),
             applications,
             configurations: configurations(config, emr),
-            bootstrap: bootstrap(config, emr, &region, files, has_reference_jars),
+            bootstrap,
             tags: all_tags,
             ec2_key_name: emr.ec2_key_name.clone(),
             place: match (&emr.ec2_subnet_id, &emr.placement) {
@@ -229,10 +237,11 @@ pub fn check_ami(ami_version: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The region of EMR's API: that of `placement`, else `aws.emr.region`.
+/// The region of EMR's API: that of `placement`, unless a subnet cancels it; else `aws.emr.region`.
 pub fn region(emr: &EmrSettings) -> String {
     emr.placement
         .as_deref()
+        .filter(|_| emr.ec2_subnet_id.is_none())
         .and_then(region_of_zone)
         .unwrap_or_else(|| emr.region.clone())
 }
@@ -270,6 +279,13 @@ pub fn assets(config: &Config, region: &str) -> String {
         None | Some(HOSTED_ASSETS | "") => hosted_assets(region),
         Some(other) => format!("{other}/"),
     }
+}
+
+/// The script that installs Lingual.
+pub fn lingual_script(version: &str) -> String {
+    format!(
+        "s3://files.concurrentinc.com/lingual/{version}/lingual-client/install-lingual-client.sh"
+    )
 }
 
 /// A folder's URI as EMR and the jobs take it: with a slash at its end.
@@ -334,10 +350,7 @@ fn bootstrap(
         ));
     }
     if let Some(lingual) = &emr.lingual {
-        actions.push(reference(
-            format!("s3://files.concurrentinc.com/lingual/{lingual}/lingual-client/install-lingual-client.sh"),
-            Vec::new(),
-        ));
+        actions.push(reference(lingual_script(lingual), Vec::new()));
     }
     actions.extend(files.map(|files| BootstrapAction {
         name: "Camonica Bootstrap Action".to_owned(),

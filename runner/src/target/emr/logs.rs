@@ -9,6 +9,8 @@ use crate::objects::Objects;
 
 /// Lines that are shown of a log.
 const TAIL: usize = 30;
+/// Characters of Base64 in a row that may be a document.
+const SHORTEST_DOCUMENT: usize = 200;
 /// Longest log that is read, in bytes after decompression.
 const MOST: u64 = 16 << 20;
 
@@ -67,7 +69,28 @@ pub(super) fn gathered(
 /// The last lines of a text.
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    without_documents(&lines[lines.len().saturating_sub(TAIL)..].join("\n"))
+}
+
+/// A text without the documents in Base64 that are in it: EMR logs the command line of a step, and that of the RDB Loader holds
+/// the passwords of storage targets.
+fn without_documents(text: &str) -> String {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    let mut shown = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_base64(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        if word.len() < SHORTEST_DOCUMENT {
+            shown.push_str(word);
+        } else {
+            shown.push_str(&format!("[{} characters, not shown]", word.len()));
+        }
+        let next = after.find(is_base64).unwrap_or(after.len());
+        shown.push_str(&after[..next]);
+        rest = &after[next..];
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -89,6 +112,23 @@ mod tests {
             tail(&objects, &uri).unwrap().unwrap(),
             lines[70..].join("\n")
         );
+    }
+
+    #[test]
+    fn documents_in_command_lines_are_not_shown() {
+        let document = "eyJkYXRhIjp7InBhc3N3b3JkIjoiaHVzaCJ9fQ".repeat(6);
+        let short = "s3://acme/a/b/c";
+        let text = format!("INFO startExec 'hadoop jar --target {document}== --skip {short}'");
+        assert_eq!(
+            last_lines(&text),
+            format!(
+                "INFO startExec 'hadoop jar --target [{} characters, not shown] --skip {short}'",
+                document.len() + 2
+            )
+        );
+        for plain in ["", "a", ": é", "x\ny", "--target"] {
+            assert_eq!(without_documents(plain), plain);
+        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ use super::steps::ClusterStep;
 pub(super) fn run_job_flow(flow: &JobFlow) -> Result<RunJobFlowInputBuilder, String> {
     let mut instances = JobFlowInstancesConfig::builder()
         .keep_job_flow_alive_when_no_steps(false)
-        .ec2_key_name(&flow.ec2_key_name);
+        // an empty one: nobody logs into the nodes
+        .set_ec2_key_name(Some(flow.ec2_key_name.clone()).filter(|name| !name.is_empty()));
     for each in &flow.groups {
         instances = instances.instance_groups(group(each)?);
     }

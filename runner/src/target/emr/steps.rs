@@ -24,6 +24,8 @@ pub const STEP_SCRIPT: &str = "/home/hadoop/camonica/step";
 const COMMAND_RUNNER: &str = "command-runner.jar";
 /// Longest argument that EMR takes, in characters.
 pub const LONGEST_ARGUMENT: usize = 10_280;
+/// Most steps of one request.
+const MOST_STEPS: usize = 256;
 /// Longest name of a step.
 const LONGEST_NAME: usize = 256;
 
@@ -66,6 +68,21 @@ impl ClusterStep {
         }
         Ok(())
     }
+}
+
+/// That EMR takes these steps at once.
+///
+/// # Errors
+/// For an argument that is too long, and for too many steps.
+pub fn check_all(steps: &[ClusterStep]) -> Result<(), String> {
+    steps.iter().try_for_each(ClusterStep::check)?;
+    if steps.len() > MOST_STEPS {
+        return Err(format!(
+            "{} steps: EMR takes {MOST_STEPS} at once; give fewer storage targets, or archive fewer run folders at a time",
+            steps.len()
+        ));
+    }
+    Ok(())
 }
 
 /// What the steps of a run are made from.

@@ -37,7 +37,10 @@ pub(super) fn judge(cluster: &ClusterView, steps: &[ClusterStepView], wanted: &[
     if cluster.is_over() {
         return if is_bootstrap_failure(cluster, steps) {
             Verdict::BootstrapFailure
-        } else if steps.iter().any(|step| step.state == "FAILED") && !is_lost(&cluster.reason) {
+        } else if steps.iter().any(|step| step.state == "FAILED") && !is_lost(&cluster.reason)
+            // somebody has cancelled a step, and the cluster went on with the others
+            || cluster.reason == "ALL_STEPS_COMPLETED" && mine.iter().any(|step| step.is_broken())
+        {
             Verdict::Failed
         } else {
             Verdict::Lost
@@ -248,6 +251,13 @@ mod tests {
                 &["CANCELLED"],
                 &["s-0"],
                 Verdict::Lost,
+            ),
+            (
+                "TERMINATED",
+                "ALL_STEPS_COMPLETED",
+                &["CANCELLED", "COMPLETED"],
+                &["s-0"],
+                Verdict::Failed,
             ),
         ] {
             let found = judge(&cluster(state, reason), &steps(states), wanted);

@@ -7,6 +7,7 @@ use super::api::{ClusterStepView, ClusterView};
 use super::record::Attempt;
 use super::verdict::{Verdict, failure_text, judge};
 use super::{Emr, logs};
+use crate::observer::Level;
 use crate::plan::StepName;
 use crate::step::RunContext;
 
@@ -41,6 +42,8 @@ impl Emr {
             }
             let seen = match self.look(&id, step) {
                 Ok(seen) => seen,
+                // the time of the run is over: the cluster is ended, as if it could have been seen
+                Err(_) if context.cancel.load(Ordering::Relaxed) => continue,
                 Err(error) => {
                     self.lost_sight = true;
                     return Err(format!(
@@ -56,7 +59,7 @@ impl Emr {
                 .map_or_else(String::new, |each| format!(", at work: {}", each.name));
             let state = format!("{}{state}", seen.cluster.state);
             if state != shown {
-                tracing::info!("cluster {id} is {state}");
+                context.say(Level::Info, &format!("cluster {id} is {state}"));
                 shown = state;
             }
             if seen.verdict != Verdict::Going {
@@ -162,6 +165,9 @@ impl Emr {
                 break;
             }
         }
+        if step == StepName::RdbLoad {
+            self.loader_logs(context, &watched.steps);
+        }
         let mut text = failure_text(&watched.cluster, &watched.steps);
         if watched.verdict == Verdict::Lost {
             text.push_str(&format!(
@@ -200,41 +206,66 @@ impl Emr {
             match logs::tail(&context.objects, &uri) {
                 Ok(Some(text)) => return Some((uri, text)),
                 Ok(None) => {}
-                Err(error) => tracing::warn!("Error while downloading log {uri}: {error}"),
+                Err(error) => {
+                    let text = format!("Error while downloading log {uri}: {error}");
+                    context.say(Level::Warn, &text);
+                }
             }
         }
         let log = &context.config.log;
         match logs::gathered(&context.objects, log, &watched.cluster.id, &failed.id) {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(
+                let text = format!(
                     "Error while downloading logs of step {}: {error}",
                     failed.name
                 );
+                context.say(Level::Warn, &text);
                 None
             }
         }
     }
 
-    /// What the RDB Loader wrote, target by target.
-    pub(super) fn loader_logs(&self, context: &RunContext) -> String {
-        let attempt = self.record.attempts.last();
-        let steps = attempt
-            .map(|attempt| attempt.steps_of(StepName::RdbLoad))
-            .unwrap_or_default();
+    /// Says what the RDB Loader wrote, target by target, as loud as its step ended.
+    pub(super) fn loader_logs(&self, context: &RunContext, seen: &[ClusterStepView]) {
+        let steps = self.record.attempts.last();
+        let steps = steps.map(|attempt| attempt.steps_of(StepName::RdbLoad));
         let mut lines = Vec::new();
-        for (step, target) in steps.into_iter().zip(&context.storage.enriched_events) {
+        for (step, target) in steps
+            .unwrap_or_default()
+            .into_iter()
+            .zip(&context.storage.enriched_events)
+        {
             let Some(uri) = &step.log else { continue };
+            let mut theirs = seen.iter();
+            let theirs = theirs.find(|each| {
+                step.id
+                    .as_deref()
+                    .map_or(each.name == step.name, |id| id == each.id)
+            });
+            let level = match theirs.map_or("", |step| step.state.as_str()) {
+                "FAILED" => Level::Error,
+                "CANCELLED" | "INTERRUPTED" => Level::Warn,
+                _ => Level::Info,
+            };
             match logs::whole(&context.objects, uri) {
-                Ok(Some(text)) => lines.push(format!("{}: {}", target.name, text.trim_end())),
+                Ok(Some(text)) => {
+                    lines.push((level, format!("{}: {}", target.name, text.trim_end())))
+                }
                 Ok(None) => {}
-                Err(error) => lines.push(format!("Error while downloading RDB log {uri}: {error}")),
+                Err(error) => {
+                    let text = format!("Error while downloading RDB log {uri}: {error}");
+                    lines.push((Level::Error, text));
+                }
             }
         }
         if lines.is_empty() {
-            "No RDB Loader logs".into()
-        } else {
-            format!("RDB Loader logs\n{}", lines.join("\n"))
+            context.say(Level::Info, "No RDB Loader logs");
+            return;
+        }
+        context.say(Level::Info, "RDB Loader logs");
+        for (level, text) in lines {
+            context.say(level, &text);
         }
     }
 }

@@ -59,7 +59,8 @@ impl Ended {
             _ if self.stopped => format!("{host}: {what} was stopped"),
             Some(0) => return None,
             Some(255) => format!(
-                "{host}: cannot be reached, or was lost while {what} was at work: {tail}\n  Check the machine, and that `ssh {host}` works without a question; then resume the run"
+                "{host}: cannot be reached, or was lost while {what} was at work: {tail}\n  Check the machine, and that `{}` works without a question; then resume the run",
+                by_hand(host)
             ),
             Some(code @ (126 | 127)) => {
                 format!("{host}: {what}: the program cannot run there (exit code {code}): {tail}")
@@ -88,6 +89,24 @@ pub(super) fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
+}
+
+/// The command that a person tries a machine with.
+fn by_hand(host: &Host) -> String {
+    let mut words = vec!["ssh".to_owned()];
+    if let Some(identity) = &host.identity {
+        words.extend(["-i".to_owned(), quoted(&identity.display().to_string())]);
+    }
+    if let Some(port) = host.port {
+        words.extend(["-p".to_owned(), port.to_string()]);
+    }
+    let user = host.user.as_ref().map(|user| format!("{user}@"));
+    words.push(quoted(&format!(
+        "{}{}",
+        user.unwrap_or_default(),
+        host.host
+    )));
+    words.join(" ")
 }
 
 /// The words of `ssh` for a command on a machine.
@@ -294,6 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn commands_by_hand() {
+        let host = Host {
+            user: Some("ec2-user".into()),
+            port: Some(2222),
+            identity: Some("/my keys/id".into()),
+            ..Host::new("10.0.0.1")
+        };
+        assert_eq!(
+            by_hand(&host),
+            "ssh -i '/my keys/id' -p 2222 ec2-user@10.0.0.1"
+        );
+        assert_eq!(by_hand(&Host::new("fe80::1%eth0")), "ssh fe80::1%eth0");
+    }
+
+    #[test]
     fn troubles_name_the_machine_and_the_end_of_its_errors() {
         let host = Host::new("node-1");
         let ended = |code, err: &str| Ended {
@@ -310,6 +344,7 @@ mod tests {
                 &[
                     "node-1: cannot be reached",
                     "Connection refused",
+                    "`ssh node-1` works without a question",
                     "resume the run",
                 ][..],
             ),
