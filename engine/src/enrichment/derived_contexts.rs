@@ -121,7 +121,11 @@ impl DerivedContexts {
             context.write(&mut column);
         }
         column.extend_from_slice(b"]}");
-        event.set(Field::DerivedContexts, &String::from_utf8_lossy(&column));
+        // what is printed is text: the check of whole ASCII words is much cheaper than the lossy conversion
+        match std::str::from_utf8(&column) {
+            Ok(column) => event.set(Field::DerivedContexts, column),
+            Err(_) => event.set(Field::DerivedContexts, &String::from_utf8_lossy(&column)),
+        }
     }
 }
 
