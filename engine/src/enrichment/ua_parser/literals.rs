@@ -12,8 +12,10 @@ const SHORTEST: usize = 2;
 const LONGEST: usize = 24;
 /// Most texts that are counted out for a part of a sequence.
 const MOST_EXACT: usize = 24;
-/// Most pieces of a set.
-const MOST_PIECES: usize = 64;
+/// Most pieces of a set. The lists of robots have some 200.
+const MOST_PIECES: usize = 512;
+/// Most sets that alternatives yield together.
+const MOST_SETS: usize = 4;
 /// Most characters that a class is counted out for.
 const MOST_CHARS: usize = 8;
 /// Deepest nesting that is looked into.
@@ -152,20 +154,33 @@ fn alternatives(branches: &[Hir], depth: usize) -> Facts {
     {
         return Facts::exact(exact.into_iter().flatten().cloned().collect());
     }
-    // the best set of each branch; together they are one set
-    let mut union = Pieces::new();
-    for mut facts in of_branches {
-        if let Some(exact) = facts.exact {
-            keep(exact, &mut facts.required);
-        }
-        let shortest = |set: &Pieces| set.iter().map(Vec::len).min().unwrap_or_default();
-        match facts.required.into_iter().max_by_key(shortest) {
-            Some(set) => union.extend(set),
+    // one set of each branch, together, is a set: first the best ones, then the next best ones
+    let mut of_branches: Vec<Vec<Pieces>> = of_branches
+        .into_iter()
+        .map(|mut facts| {
+            if let Some(exact) = facts.exact {
+                keep(exact, &mut facts.required);
+            }
+            facts.required
+        })
+        .collect();
+    let shortest = |set: &Pieces| set.iter().map(Vec::len).min().unwrap_or_default();
+    for sets in &mut of_branches {
+        sets.sort_by_key(|set| std::cmp::Reverse(shortest(set)));
+    }
+    let most = of_branches.iter().map(Vec::len).max().unwrap_or_default();
+    let mut required = Vec::new();
+    for rank in 0..most.min(MOST_SETS) {
+        // a branch that has no more sets goes on with its last one
+        let of_rank: Option<Vec<&Pieces>> = of_branches
+            .iter()
+            .map(|sets| sets.get(rank).or(sets.last()))
+            .collect();
+        match of_rank {
+            Some(sets) => keep(sets.into_iter().flatten().cloned().collect(), &mut required),
             None => return Facts::default(),
         }
     }
-    let mut required = Vec::new();
-    keep(union, &mut required);
     Facts {
         exact: None,
         required,
@@ -238,11 +253,17 @@ mod tests {
             ("", &[]),
             ("abc|", &[]),
             ("abc|d", &[]),
-            ("abc|de.*fghi", &[&["abc", "fghi"]]),
+            ("abc|de.*fghi", &[&["abc", "de"], &["abc", "fghi"]]),
             ("^abc$", &[&["abc"]]),
             ("[a-z]bc", &[&["bc"]]),
             ("é[0-9]É", &[&["É"], &["é"]]),
             ("AA(?:Bb.|Cc.)", &[&["aa"], &["bb", "cc"]]),
+            (
+                "(?:iPhone|Android).*(?:-bot|spider)|AdsBot.*Tab",
+                &[&["-bot", "spider", "tab"], &["adsbot", "android", "iphone"]],
+            ),
+            ("(?:ab.*cd|ef)x*", &[&["ab", "ef"], &["cd", "ef"]]),
+            ("ab.*cd|x+", &[]),
         ];
         for (pattern, expected) in cases {
             assert_eq!(of(pattern), *expected, "{pattern}");
