@@ -1,6 +1,6 @@
 //! Finds the user-agent regexes that the program carries: `regexes.yaml` of uap-core, which lies in the package of the crate
 //! `ua-parser` although the crate does not offer it. It is copied to the build's output folder, from where
-//! `enrichment/ua_parser/built_in.rs` includes it.
+//! `enrichment/ua_parser/built_in.rs` includes it, and beside it a JSON text with what is found out about its expressions.
 //!
 //! Nothing is downloaded. Places, in this order: the file that `CAMONICA_REGEXES` names; the package as `cargo metadata`
 //! locates it (also one in a vendor folder); the unpacked packages of cargo's registries; `vendor/` beside the lock file.
@@ -9,6 +9,10 @@
     clippy::print_stderr,
     reason = "a build script speaks to cargo on its output and to people on its errors"
 )]
+
+#[path = "src/enrichment/ua_parser/prepare.rs"]
+#[allow(dead_code, reason = "the program uses all of it")]
+mod enrichment;
 
 use std::env;
 use std::fs;
@@ -23,6 +27,14 @@ const VARIABLE: &str = "CAMONICA_REGEXES";
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
+    for part in [
+        "prepare.rs",
+        "java_regex.rs",
+        "literals.rs",
+        "regexes/file.rs",
+    ] {
+        println!("cargo:rerun-if-changed=src/enrichment/ua_parser/{part}");
+    }
     println!("cargo:rerun-if-env-changed={VARIABLE}");
     match find().and_then(|file| embed(&file)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,8 +56,14 @@ fn embed(file: &Path) -> Result<(), String> {
             return Err(format!("{}: there is no {list}", file.display()));
         }
     }
-    let to = PathBuf::from(variable("OUT_DIR")?).join("regexes.yaml");
-    fs::write(&to, text).map_err(|error| format!("{}: {error}", to.display()))
+    let prepared =
+        enrichment::prepare(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let folder = PathBuf::from(variable("OUT_DIR")?);
+    for (name, text) in [("regexes.yaml", text), ("regexes.json", prepared)] {
+        let to = folder.join(name);
+        fs::write(&to, text).map_err(|error| format!("{}: {error}", to.display()))?;
+    }
+    Ok(())
 }
 
 fn find() -> Result<PathBuf, String> {

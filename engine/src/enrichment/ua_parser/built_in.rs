@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::regexes::Regexes;
 
-/// The text of the file.
-const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/regexes.yaml"));
+/// The file as the build script [prepares](super::regexes) it.
+const PREPARED: &str = include_str!(concat!(env!("OUT_DIR"), "/regexes.json"));
 
 /// The compiled file; one for all enrichments.
 ///
@@ -15,13 +15,16 @@ const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/regexes.yaml"));
 pub(in crate::enrichment) fn regexes() -> Result<Arc<Regexes>, Vec<String>> {
     static REGEXES: OnceLock<Result<Arc<Regexes>, Vec<String>>> = OnceLock::new();
     REGEXES
-        .get_or_init(|| Regexes::from_trusted_yaml(TEXT, "built-in regexes.yaml").map(Arc::new))
+        .get_or_init(|| Regexes::from_prepared(PREPARED, "built-in regexes.yaml").map(Arc::new))
         .clone()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The file itself.
+    const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/regexes.yaml"));
 
     #[test]
     fn current_browsers_are_known() {

@@ -4,6 +4,7 @@
 //! least one piece of each set, in either case of ASCII letters. No set means that nothing is known. The method is that of
 //! RE2's prefilters: short expressions are counted out, and what grows too large is cut into pieces.
 
+use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Shortest piece worth to be looked for.
@@ -24,8 +25,17 @@ const DEEPEST: usize = 250;
 /// Pieces in lower case, one of which must be there.
 pub(super) type Pieces = Vec<Vec<u8>>;
 
+/// The sets of pieces that the text of a match of an expression holds.
+///
+/// # Errors
+/// The expression is none.
+pub(super) fn of_pattern(pattern: &str) -> Result<Vec<Pieces>, Box<regex_syntax::Error>> {
+    let expression = ParserBuilder::new().build().parse(pattern)?;
+    Ok(required(&expression))
+}
+
 /// The sets of pieces that the text of a match holds.
-pub(super) fn required(expression: &Hir) -> Vec<Pieces> {
+fn required(expression: &Hir) -> Vec<Pieces> {
     let mut facts = facts(expression, 0);
     if let Some(exact) = facts.exact.take() {
         keep(exact, &mut facts.required);

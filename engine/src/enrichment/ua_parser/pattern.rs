@@ -9,7 +9,6 @@ use fancy_regex::RegexBuilder as BacktrackingBuilder;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use regex::bytes;
-use regex_syntax::ParserBuilder;
 
 use super::java_regex::{Alphabet, Translated, fold, translate};
 use super::literals::{self, Pieces};
@@ -103,6 +102,12 @@ impl Pattern {
         Self::of(whole, source, ignore_case)
     }
 
+    /// Compiles an expression of Java that was found to be right before.
+    fn compile_known(source: &str, ignore_case: bool) -> Result<Self, String> {
+        let whole = translate(source, ignore_case, Alphabet::Unicode)?;
+        Self::of(whole, source, ignore_case)
+    }
+
     /// Compiles an expression of Java that is already translated as a whole.
     fn of(whole: Translated, source: &str, ignore_case: bool) -> Result<Self, String> {
         if whole.backtracks {
@@ -183,9 +188,7 @@ fn required(whole: &Translated) -> Result<Vec<Pieces>, String> {
     if whole.backtracks {
         return Ok(Vec::new());
     }
-    let hir = ParserBuilder::new().build().parse(&whole.pattern);
-    let hir = hir.map_err(|error| last_line(&error))?;
-    Ok(literals::required(&hir))
+    literals::of_pattern(&whole.pattern).map_err(|error| last_line(&error))
 }
 
 fn find_folded<'t>(regex: &bytes::Regex, haystack: &Haystack<'t>) -> Option<Groups<'t>> {
@@ -237,7 +240,7 @@ impl Listed {
     /// # Errors
     /// The search took too many steps, or the expression cannot be compiled.
     pub(super) fn find<'t>(&self, haystack: &Haystack<'t>) -> Result<Option<Groups<'t>>, String> {
-        let compile = || Pattern::compile(&self.source, self.ignore_case);
+        let compile = || Pattern::compile_known(&self.source, self.ignore_case);
         let pattern = self.compiled.get_or_init(compile).as_ref();
         pattern.map_err(Clone::clone)?.find(haystack)
     }
@@ -274,15 +277,23 @@ impl Patterns {
         })
     }
 
-    /// [`compile`](Self::compile) that leaves each one until it is tried.
+    /// Expressions whose required pieces were found before; each is compiled when it is tried for the first time.
     ///
     /// # Errors
-    /// For each whose required pieces cannot be found its index, and why.
-    pub(super) fn compile_later(sources: &[(&str, bool)]) -> Result<Self, Vec<(usize, String)>> {
-        Self::of(sources, |source, ignore_case| {
-            let whole = translate(source, ignore_case, Alphabet::Unicode)?;
-            Ok((OnceLock::new(), required(&whole)?))
-        })
+    /// The pieces are too many to be searched for.
+    pub(super) fn compile_later(
+        sources: &[(&str, bool)],
+        required: Vec<Vec<Pieces>>,
+    ) -> Result<Self, String> {
+        if sources.len() != required.len() {
+            return Err("the pieces are those of other expressions".to_owned());
+        }
+        let listed = sources.iter().map(|(source, ignore_case)| Listed {
+            source: (*source).into(),
+            ignore_case: *ignore_case,
+            compiled: OnceLock::new(),
+        });
+        Self::index(listed.collect(), required)
     }
 
     fn of(

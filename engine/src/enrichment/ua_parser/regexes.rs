@@ -5,14 +5,15 @@
 //! `$1` to `$9` in replacements of systems and devices, `os_v3_replacement`. They do not change what the older files
 //! say. What 1.3.0 does not know in any file stays unknown: brands, models, `v3_replacement`.
 
+mod file;
+
 use std::ops::Range;
 use std::sync::Mutex;
-
-use serde::Deserialize;
 
 use crate::enrichment::data_file::from_yaml;
 
 use super::pattern::{Candidates, Groups, Haystack, Patterns};
+use file::{AgentEntry, DeviceEntry, File, Prepared, SystemEntry};
 
 /// The longest part of a user agent that is looked at, in bytes. No browser comes near; a search through a longer one, made
 /// up to fit all expressions, would take seconds.
@@ -77,96 +78,25 @@ pub struct Regexes {
 /// Most user agents that wait for the other enrichment: workers are seldom more.
 const MOST_LATELY: usize = 16;
 
-#[derive(Deserialize)]
-struct File {
-    user_agent_parsers: Vec<AgentEntry>,
-    os_parsers: Vec<SystemEntry>,
-    device_parsers: Vec<DeviceEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AgentEntry {
-    regex: String,
-    regex_flag: Option<String>,
-    family_replacement: Option<String>,
-    v1_replacement: Option<String>,
-    v2_replacement: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct SystemEntry {
-    regex: String,
-    regex_flag: Option<String>,
-    os_replacement: Option<String>,
-    os_v1_replacement: Option<String>,
-    os_v2_replacement: Option<String>,
-    os_v3_replacement: Option<String>,
-    os_v4_replacement: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct DeviceEntry {
-    regex: String,
-    regex_flag: Option<String>,
-    device_replacement: Option<String>,
-    brand_replacement: Option<String>,
-    model_replacement: Option<String>,
-}
-
-/// Compiles expressions, each with whether case matters not; or tells which are wrong, and why.
-type Compile = fn(&[(&str, bool)]) -> Result<Patterns, Vec<(usize, String)>>;
-
 impl Regexes {
     /// Reads and compiles a `regexes.yaml`; `place` names it in errors.
     ///
     /// # Errors
     /// What is wrong with the file: no YAML, a list that is missing, expressions that cannot be compiled.
     pub fn from_yaml(text: &str, place: &str) -> Result<Self, Vec<String>> {
-        Self::with_patterns(text, place, Patterns::compile)
-    }
-
-    /// [`from_yaml`](Self::from_yaml) of expressions that are known to be right: each is compiled when it is needed.
-    ///
-    /// # Errors
-    /// As `from_yaml`, but for expressions that are wrong: these fail user agents.
-    pub(super) fn from_trusted_yaml(text: &str, place: &str) -> Result<Self, Vec<String>> {
-        Self::with_patterns(text, place, Patterns::compile_later)
-    }
-
-    fn with_patterns(text: &str, place: &str, compile: Compile) -> Result<Self, Vec<String>> {
         let file: File = from_yaml(text)
             .map_err(|error| vec![format!("{place}: not the regexes of uap-core: {error}")])?;
-        let mut sources: Vec<(&str, bool)> = Vec::new();
         let mut failures = Vec::new();
-        let mut add = |regex, flag: &'_ Option<String>, list: &str, index: usize| {
-            match flag.as_deref() {
-                None | Some("" | "i") => {}
-                Some(flag) => failures.push(format!(
-                    "{place}: {list}, entry {index}: regex_flag '{flag}' is not known, only 'i' is"
-                )),
+        for (index, (_, flag)) in file.flags().enumerate() {
+            if let Some(flag) = flag.filter(|flag| !matches!(*flag, "" | "i")) {
+                let (list, entry) = file.place_of(index);
+                failures.push(format!(
+                    "{place}: {list}, entry {entry}: regex_flag '{flag}' is not known, only 'i' is"
+                ));
             }
-            sources.push((regex, flag.as_deref() == Some("i")));
-        };
-        for (index, entry) in file.user_agent_parsers.iter().enumerate() {
-            add(
-                &*entry.regex,
-                &entry.regex_flag,
-                "user_agent_parsers",
-                index + 1,
-            );
         }
-        for (index, entry) in file.os_parsers.iter().enumerate() {
-            add(&*entry.regex, &entry.regex_flag, "os_parsers", index + 1);
-        }
-        for (index, entry) in file.device_parsers.iter().enumerate() {
-            add(
-                &*entry.regex,
-                &entry.regex_flag,
-                "device_parsers",
-                index + 1,
-            );
-        }
-        let patterns = match compile(&sources) {
+        let sources: Vec<(&str, bool)> = file.sources().collect();
+        let patterns = match Patterns::compile(&sources) {
             Ok(patterns) if failures.is_empty() => patterns,
             Ok(_) => return Err(failures),
             Err(errors) => {
@@ -178,19 +108,42 @@ impl Regexes {
                 return Err(failures);
             }
         };
+        Ok(Self::of(file, patterns))
+    }
+
+    /// What the build script made of a `regexes.yaml`. Its expressions were found to be right; each is compiled when it is
+    /// needed.
+    ///
+    /// # Errors
+    /// The text is none of the build script's.
+    pub(super) fn from_prepared(text: &str, place: &str) -> Result<Self, Vec<String>> {
+        let Prepared { file, required } =
+            serde_json::from_str(text).map_err(|error| vec![format!("{place}: {error}")])?;
+        let of_piece = |piece: String| piece.into_bytes();
+        let of_set = |set: Vec<String>| set.into_iter().map(of_piece).collect();
+        let required = required
+            .into_iter()
+            .map(|sets| sets.into_iter().map(of_set).collect());
+        let sources: Vec<(&str, bool)> = file.sources().collect();
+        let patterns = Patterns::compile_later(&sources, required.collect())
+            .map_err(|why| vec![format!("{place}: {why}")])?;
+        Ok(Self::of(file, patterns))
+    }
+
+    fn of(file: File, patterns: Patterns) -> Self {
         let is_templated = file.device_parsers.iter().any(|entry| {
             entry.regex_flag.is_some()
                 || entry.brand_replacement.is_some()
                 || entry.model_replacement.is_some()
         });
-        Ok(Self {
+        Self {
             patterns,
             agents: file.user_agent_parsers,
             systems: file.os_parsers,
             devices: file.device_parsers,
             is_templated,
             lately: Mutex::default(),
-        })
+        }
     }
 
     /// [`read`](Self::read) for enrichments that keep the result: of two that ask for a user agent shortly after each other
@@ -241,20 +194,6 @@ impl Regexes {
             system: system.unwrap_or_else(System::other),
             device: device.unwrap_or_else(|| OTHER.to_owned()),
         })
-    }
-}
-
-impl File {
-    /// The list and the entry, from 1, of an expression.
-    fn place_of(&self, index: usize) -> (&'static str, usize) {
-        let (agents, systems) = (self.user_agent_parsers.len(), self.os_parsers.len());
-        if index < agents {
-            ("user_agent_parsers", index + 1)
-        } else if index < agents + systems {
-            ("os_parsers", index - agents + 1)
-        } else {
-            ("device_parsers", index - agents - systems + 1)
-        }
     }
 }
 
