@@ -105,7 +105,11 @@ impl RecordKernel<'_> {
         let text: Cow<'_, str> = if self.format.is_binary() {
             Cow::Borrowed("")
         } else {
-            String::from_utf8_lossy(record)
+            // nearly all lines are text, which is seen a word at a time; the lossy conversion looks at every byte
+            match std::str::from_utf8(record) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(record),
+            }
         };
         let parsed = if self.format.is_binary() {
             self.format.parse_record(record)
