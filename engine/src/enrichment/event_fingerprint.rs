@@ -22,8 +22,8 @@ const UNIT_SEPARATOR: char = '\u{1f}';
 /// The enrichment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFingerprint {
-    /// Names that do not count, in Java's order.
-    excluded: Vec<String>,
+    /// Names that do not count, in Java's order, with their starts.
+    excluded: Vec<(u64, String)>,
 }
 
 /// Makes the enrichment.
@@ -42,6 +42,8 @@ impl EventFingerprint {
     /// The fingerprint of all parameters but the excluded ones.
     pub fn new(mut excluded: Vec<String>) -> Self {
         excluded.sort_unstable_by(|a, b| java_order(a, b));
+        let with_start = |name: String| (java_start(&name), name);
+        let excluded = excluded.into_iter().map(with_start).collect();
         Self { excluded }
     }
 
@@ -84,13 +86,17 @@ impl EventFingerprint {
         });
         let mut excluded = self.excluded.iter().peekable();
         let mut text = String::with_capacity(length);
-        for (_, name, value) in sorted {
+        for (start, name, value) in sorted {
             // both lists are in order: one walk along both
-            while excluded
-                .next_if(|e| java_order(e, name) == Ordering::Less)
-                .is_some()
-            {}
-            if excluded.peek().is_some_and(|excluded| *excluded == name) {
+            let is_before = |(other_start, other): &&(u64, String)| {
+                let order = other_start.cmp(&start);
+                order.then_with(|| java_order(other, name)) == Ordering::Less
+            };
+            while excluded.next_if(is_before).is_some() {}
+            if excluded
+                .peek()
+                .is_some_and(|(other_start, other)| *other_start == start && other == name)
+            {
                 continue;
             }
             for part in [name, value] {
@@ -120,19 +126,25 @@ pub fn hash(text: &str) -> [u8; 32] {
 
 /// The place of a byte of UTF-8 in Java's order: the first bytes of characters from U+E000 to U+FFFF change places with those
 /// beyond.
-fn place(byte: u8) -> u8 {
-    match byte {
-        0xee | 0xef => byte + 8,
-        0xf0..=0xf4 => byte - 2,
-        _ => byte,
+fn place(byte: &u8) -> u8 {
+    match *byte {
+        byte @ (0xee | 0xef) => byte + 8,
+        byte @ 0xf0..=0xf4 => byte - 2,
+        byte => byte,
     }
 }
 
 /// The first eight bytes as a number: texts whose numbers differ are in the order of these.
 fn java_start(text: &str) -> u64 {
+    let bytes = text.as_bytes();
     let mut start = [0; 8];
-    for (to, byte) in start.iter_mut().zip(text.bytes()) {
-        *to = place(byte);
+    match bytes.first_chunk() {
+        Some(first) => start = *first,
+        None => start[..bytes.len()].copy_from_slice(bytes),
+    }
+    // nothing changes its place in ASCII
+    if !start.is_ascii() {
+        start = start.map(|byte| place(&byte));
     }
     u64::from_be_bytes(start)
 }
@@ -142,7 +154,6 @@ fn java_start(text: &str) -> u64 {
 fn java_order(a: &str, b: &str) -> Ordering {
     let (left, right) = (a.as_bytes(), b.as_bytes());
     let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    let place = |byte: &u8| place(*byte);
     let (left, right) = (left.get(common).map(place), right.get(common).map(place));
     left.cmp(&right)
 }
