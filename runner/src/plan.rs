@@ -186,7 +186,7 @@ pub struct Facts<'c> {
     pub spark_enrich: Option<&'c str>,
     /// `storage.versions.rdb_loader`.
     pub rdb_loader: Option<&'c str>,
-    /// Whether the jobs of the reference run (target `emr` with its jars), so that their versions are needed.
+    /// Whether the versions of the reference's jobs must be there, as for its clusters (target `emr`).
     pub needs_versions: bool,
 }
 

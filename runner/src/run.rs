@@ -88,7 +88,7 @@ impl Request {
                 ami_version: emr.map(|emr| emr.ami_version.as_str()),
                 spark_enrich: config.versions.spark_enrich.as_deref(),
                 rdb_loader: config.versions.rdb_loader.as_deref(),
-                needs_versions: false,
+                needs_versions: is_emr,
             },
         )?;
         checks::archives_are_set(config, &plan)?;

@@ -200,3 +200,25 @@ fn documents_that_no_step_takes_are_told_before_anything_moves() {
     assert_eq!(pipeline.files("in").len(), 3, "logs were moved");
     assert!(pipeline.emr.clusters().is_empty());
 }
+
+#[test]
+fn the_version_of_enrich_is_needed_where_it_runs() {
+    let pipeline = Pipeline::with(&[], |config| {
+        let text = "  versions: {spark_enrich: 1.14.0}\n";
+        assert!(config.contains(text));
+        config.replace(text, "")
+    });
+    let logs = pipeline.files("in");
+    for command in ["plan", "run"] {
+        let (code, out, err) = pipeline.answer(command, &[]);
+        assert_eq!(code, 1, "{out}\n{err}");
+        assert!(
+            err.contains("Cannot add enrich step as spark_enrich version is not configured"),
+            "{err}"
+        );
+    }
+    assert_eq!(pipeline.files("in"), logs);
+    // there is nothing to shred, and no version of enrich is missed
+    let (_, _, err) = pipeline.answer("plan", &["--resume-from", "shred"]);
+    assert!(err.starts_with("No run folders in"), "{err}");
+}
