@@ -22,6 +22,7 @@ mod s3;
 mod uploads;
 
 pub use location::Location;
+pub use retry::pause_after;
 pub use settings::{Credentials, Encryption, StaticCredentials, StoreSettings};
 
 use crate::error::{Error, ErrorKind, Result};

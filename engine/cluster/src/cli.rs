@@ -33,7 +33,7 @@ enum Command {
 }
 
 /// How the processes of a cluster know each other.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cluster security")]
 pub struct TlsArguments {
     /// Zip with privateKey.pem, certificateChain.pem and trustedCertificates.pem, as EMR takes it for encryption in transit

@@ -114,13 +114,8 @@ mod tests {
             ),
         ] {
             let arguments = TlsArguments {
-                tls_zip: None,
-                tls_key: None,
-                tls_certificate: None,
-                tls_ca: None,
-                tls_name: None,
                 cluster_secret,
-                kms_key: None,
+                ..TlsArguments::default()
             };
             let error = KeySource::of(&arguments).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -55,7 +55,7 @@ impl Patience {
                 Again::Few => tries < FEW,
                 Again::Yes => true,
             };
-            let pause = pause(tries);
+            let pause = pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE);
             if !self.tries || !again || begun.elapsed() + pause > self.timeout {
                 return Err(error);
             }
@@ -72,12 +72,12 @@ impl Patience {
     }
 }
 
-/// The wait after the `tries`-th failure: between half and the whole of a time that doubles, so that requests which failed
-/// together are not made together again.
-fn pause(tries: u32) -> Duration {
-    let full = FIRST_PAUSE
+/// The wait after the `tries`-th failure, from 1: between half and the whole of a time that begins with `first`, doubles with
+/// each and is at most `longest`; so requests which failed together are not made together again.
+pub fn pause_after(tries: u32, first: Duration, longest: Duration) -> Duration {
+    let full = first
         .saturating_mul(1 << tries.saturating_sub(1).min(16))
-        .min(LONGEST_PAUSE);
+        .min(longest);
     let mut random = [0; 2];
     let share = match getrandom::fill(&mut random) {
         Ok(()) => f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX),
@@ -148,7 +148,7 @@ mod tests {
             (5, 800, 1600),
             (90, 5_000, 10_000),
         ] {
-            let millis = pause(tries).as_millis();
+            let millis = pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE).as_millis();
             assert!((least..=most).contains(&millis), "{tries}: {millis}");
         }
     }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use engine::store::pause_after;
 use tokio::sync::Notify;
 
 use super::Tuning;
@@ -109,7 +110,7 @@ impl Calls {
                 Retry::Few if tries >= FEW => return Err(refusal),
                 Retry::Yes | Retry::Few => {}
             }
-            let pause = self.pause(tries);
+            let pause = pause_after(tries, self.first_backoff, self.longest_backoff);
             if begun.elapsed() + pause > self.retry_timeout {
                 return Err(refusal);
             }
@@ -177,21 +178,6 @@ impl Calls {
             pace.limit = (pace.limit / 2.0).max(1.0);
             pace.slowed = Some(now);
         }
-    }
-
-    /// The wait after the `tries`-th failure: doubled each time, and between half and the whole of it by chance, so that
-    /// requests which failed together are not made together again.
-    fn pause(&self, tries: u32) -> Duration {
-        let full = self
-            .first_backoff
-            .saturating_mul(1 << (tries - 1).min(16))
-            .min(self.longest_backoff);
-        let mut random = [0; 2];
-        let share = match getrandom::fill(&mut random) {
-            Ok(()) => f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX),
-            Err(_) => 1.0,
-        };
-        full.mul_f64(0.5 + share / 2.0)
     }
 }
 
@@ -317,7 +303,7 @@ mod tests {
     fn pauses_grow_within_their_bounds() {
         let calls = quick(1);
         for (tries, least, most) in [(1, 1, 2), (2, 2, 4), (3, 4, 8), (4, 5, 10), (60, 5, 10)] {
-            let pause = calls.pause(tries);
+            let pause = pause_after(tries, calls.first_backoff, calls.longest_backoff);
             assert!(
                 pause >= Duration::from_millis(least) && pause <= Duration::from_millis(most),
                 "{tries}: {pause:?}"

@@ -98,15 +98,6 @@ async fn renewed_certificates_are_used_without_a_restart() {
 
 #[test]
 fn there_is_no_way_without_certificates() {
-    let arguments = TlsArguments {
-        tls_zip: None,
-        tls_key: None,
-        tls_certificate: None,
-        tls_ca: None,
-        tls_name: None,
-        cluster_secret: None,
-        kms_key: None,
-    };
-    let error = Tls::load(&arguments).unwrap_err();
+    let error = Tls::load(&TlsArguments::default()).unwrap_err();
     assert!(error.to_string().contains("--tls-zip"), "{error}");
 }
